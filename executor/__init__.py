@@ -1,0 +1,1 @@
+"""Egret's executor: runs tasks on a Mesos agent and imports nothing of the scheduler."""

@@ -1,0 +1,1 @@
+"""Egret's scheduler: a Mesos framework that takes the place of Marathon."""

@@ -1,0 +1,1 @@
+"""Serve HTTP: the /v2 API, metrics and the web page."""

@@ -1,0 +1,1 @@
+"""Decide: pure model, state, life cycle and placement."""

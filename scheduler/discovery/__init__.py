@@ -1,0 +1,1 @@
+"""Say what Consul should hold and make it so."""

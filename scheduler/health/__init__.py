@@ -1,0 +1,1 @@
+"""Probe tasks over HTTP and TCP and report changed verdicts."""

@@ -1,0 +1,1 @@
+"""Run an embedded cluster that speaks the Mesos v1 APIs."""

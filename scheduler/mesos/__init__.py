@@ -1,0 +1,1 @@
+"""Talk to a Mesos master through a pymesos driver made safe."""

@@ -1,0 +1,1 @@
+"""Run the core: inbox, turn, commit, effects."""

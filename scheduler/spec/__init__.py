@@ -1,0 +1,1 @@
+"""Translate app JSON to the model and back."""

@@ -1,0 +1,1 @@
+"""Keep durable records and elect the leader."""

@@ -1,0 +1,1 @@
+"""Declare the metrics and set up the logs."""
