@@ -1,0 +1,64 @@
+"""Describe a deployment: a durable plan that takes apps from one version to another, in steps.
+
+A step's actions run side by side; the next step begins when all of them are satisfied. A
+deployment never says *how* to act: ``rollout`` derives that from the state of the instances each
+time it is looked at, which is why a crash between two steps loses nothing.
+Marathon page: "Deployments".
+"""
+
+from enum import StrEnum
+
+from attrs import frozen
+
+from scheduler.core.ids import AppId, DeploymentId, Version
+
+
+class ActionKind(StrEnum):
+    START = "StartApplication"
+    STOP = "StopApplication"
+    SCALE = "ScaleApplication"
+    RESTART = "RestartApplication"
+
+
+@frozen
+class Action:
+    kind: ActionKind
+    app_id: AppId
+
+
+@frozen
+class Step:
+    actions: tuple[Action, ...]
+
+
+@frozen
+class Change:
+    """One app's part: the version before and after; None where the app did or will not exist."""
+
+    app_id: AppId
+    before: Version | None
+    after: Version | None
+
+
+@frozen
+class Deployment:
+    id: DeploymentId
+    version: Version
+    started_at_ms: int
+    steps: tuple[Step, ...]
+    changes: tuple[Change, ...]
+    current_step: int = 0
+    """Index into ``steps``; equal to their number only in the moment it is finished."""
+    step_started_at_ms: int = 0
+    reverts: DeploymentId | None = None
+    """The deployment whose changes this one takes back."""
+
+    def change_of(self, app_id: AppId) -> Change | None:
+        return next((change for change in self.changes if change.app_id == app_id), None)
+
+    def step_of(self, app_id: AppId) -> int | None:
+        """Index of the step that acts on ``app_id``; None if no step does."""
+        for index, step in enumerate(self.steps):
+            if any(action.app_id == app_id for action in step.actions):
+                return index
+        return None

@@ -1,0 +1,163 @@
+"""Define what is stored: one record is one entity's whole value, never a delta.
+
+``World.apply`` is the only reader: the code that applies a record live is the code that loads it
+after a restart. A store sees kinds, keys and encoded values, nothing else.
+"""
+
+from enum import StrEnum
+
+from attrs import frozen
+
+from scheduler.core.app import AppSpec
+from scheduler.core.deployment import Deployment
+from scheduler.core.ids import AgentId, AppId, FrameworkId, GroupId, InstanceId, TaskId, Version
+from scheduler.core.instance import Instance, TaskState
+from scheduler.core.offer import Agent
+
+
+class Kind(StrEnum):
+    FRAMEWORK = "framework"
+    GROUP = "group"
+    VERSION = "version"
+    APP = "app"
+    AGENT = "agent"
+    DEPLOYMENT = "deployment"
+    INSTANCE = "instance"
+    DELAY = "delay"
+    FAILURE = "failure"
+    ENDED = "ended"
+
+
+@frozen
+class Framework:
+    """Our identity at the Mesos master: stored before the first launch, never replaced."""
+
+    id: FrameworkId
+    registered_at_ms: int
+
+
+@frozen
+class Group:
+    """What a group has beside the apps below it; apps carry their path themselves."""
+
+    id: GroupId
+    version: Version
+    dependencies: tuple[str, ...] = ()
+    enforce_role: bool | None = None
+
+
+@frozen
+class AppVersion:
+    """One immutable version of an app. Scaling makes a version, too, but keeps
+    ``config_version``: instances point at that one and are not outdated by scaling.
+    """
+
+    spec: AppSpec
+    version: Version
+    config_version: Version
+    last_scaling_at: Version
+
+    @property
+    def app_id(self) -> AppId:
+        return self.spec.id
+
+
+@frozen
+class App:
+    """Which version of an app is wanted. A removed app stays until its last task has ended,
+    invisible to the API.
+    """
+
+    id: AppId
+    version: Version
+    removed: bool = False
+
+
+@frozen
+class Delay:
+    """Launch back-off of one config version of an app (Marathon page "Applications": backoff)."""
+
+    app_id: AppId
+    version: Version
+    delay_ms: int
+    until_ms: int
+    last_failure_ms: int
+
+
+@frozen
+class Failure:
+    """The last failed task of an app: ``lastTaskFailure`` in the API."""
+
+    app_id: AppId
+    task_id: TaskId
+    state: TaskState
+    message: str
+    host: str
+    agent_id: AgentId | None
+    version: Version
+    at_ms: int
+
+
+@frozen
+class Ended:
+    """Tombstone of a forgotten instance: the proof that its tasks are ours and have ended."""
+
+    instance_id: InstanceId
+    app_id: AppId
+    incarnation: int
+    at_ms: int
+
+
+Entity = (
+    Framework | Group | AppVersion | App | Agent | Deployment | Instance | Delay | Failure | Ended
+)
+
+
+@frozen
+class Put:
+    """Set the record ``key`` of ``kind`` to the whole of ``value``."""
+
+    kind: Kind
+    key: str
+    value: Entity
+
+
+@frozen
+class Delete:
+    kind: Kind
+    key: str
+
+
+Record = Put | Delete
+
+FRAMEWORK_KEY = "self"
+
+
+def put(entity: Entity) -> Put:  # noqa: PLR0911 - one return for each kind is the clearest table
+    """Wrap an entity as the record that stores it; the key is derived from the entity alone."""
+    match entity:
+        case Framework():
+            return Put(Kind.FRAMEWORK, FRAMEWORK_KEY, entity)
+        case Group():
+            return Put(Kind.GROUP, entity.id, entity)
+        case AppVersion():
+            return Put(Kind.VERSION, version_key(entity.app_id, entity.version), entity)
+        case App():
+            return Put(Kind.APP, entity.id, entity)
+        case Agent():
+            return Put(Kind.AGENT, entity.id, entity)
+        case Deployment():
+            return Put(Kind.DEPLOYMENT, entity.id, entity)
+        case Instance():
+            return Put(Kind.INSTANCE, entity.id, entity)
+        case Delay():
+            return Put(Kind.DELAY, version_key(entity.app_id, entity.version), entity)
+        case Failure():
+            return Put(Kind.FAILURE, entity.app_id, entity)
+        case Ended():
+            return Put(Kind.ENDED, entity.instance_id, entity)
+
+
+def version_key(app_id: AppId, version: Version) -> str:
+    """Key of what belongs to one version of an app; ``@`` occurs in no app id."""
+    return f"{app_id}@{version}"

@@ -1,0 +1,48 @@
+"""Collect the limits and time-outs that the core decides by; set once, at start.
+
+Defaults follow Marathon 1.11's flags where there is one of the same meaning.
+"""
+
+from attrs import frozen
+
+
+@frozen
+class Settings:
+    launch_confirm_timeout_ms: int = 30_000
+    """A launch that Mesos never mentioned is asked about after this, then again, then replaced."""
+    launch_timeout_ms: int = 300_000
+    """A task that does not get past STAGING/STARTING is killed (Marathon: task_launch_timeout)."""
+    kill_retry_ms: int = 10_000
+    """A kill without effect is sent again (Marathon: kill_retry_timeout)."""
+    deregister_timeout_ms: int = 5_000
+    """Longest wait for discovery before a task is killed all the same."""
+    discovery: bool = False
+    """Whether a discovery service is attached: without one nothing drains."""
+    decline_s: float = 120.0
+    """Filter of an offer that nothing waits for (Marathon: decline_offer_duration)."""
+    revive_interval_ms: int = 1_000
+    """At most one REVIVE in this time, unless new work has appeared."""
+    reconcile_interval_ms: int = 600_000
+    reconcile_batch: int = 1_000
+    """Tasks named in one explicit RECONCILE."""
+    reconcile_retry_ms: int = 10_000
+    """First wait for the unanswered ones; doubles up to ``reconcile_retry_max_ms``."""
+    reconcile_retry_max_ms: int = 120_000
+    deployments_max: int = 100
+    versions_max: int = 50
+    """Versions kept for each app (Marathon: zk_max_versions)."""
+    ended_max: int = 10_000
+    """Tombstones kept in all."""
+    accept_tasks_max: int = 500
+    """Tasks launched by one ACCEPT: bounds the size of the call."""
+    launches_max: int = 500
+    """Tasks launched in one settle: bounds one batch's records."""
+    brake_share_milli: int = 500
+    """Disaster brake: with more than this share of once-healthy instances failing their checks,
+    the prober is suspect and nothing is killed for being unhealthy."""
+    brake_min_instances: int = 5
+    """Below this number of once-healthy instances the brake does not engage."""
+    unknown_kill_max: int = 10
+    """Most unknown tasks, proved to be ours and ended, that are killed without an operator."""
+    roles: tuple[str, ...] = ("*",)
+    """Roles the framework subscribes with."""
