@@ -9,7 +9,7 @@ HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nMesos-Stream-Id: 130ae4e3\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
 )
-EVENTS = [b'20\n{"type":"HEARTBEAT"}', b"x" * 5000, b'2\n{}']
+EVENTS = [b'20\n{"type":"HEARTBEAT"}', b"x" * 5000, b"2\n{}"]
 CHUNKED = HEAD + b"".join(b"%x\r\n%s\r\n" % (len(event), event) for event in EVENTS)
 END = b"0\r\n\r\n"
 
@@ -84,7 +84,10 @@ def test_answer_with_a_length_is_complete_and_not_chunked() -> None:
 
 def test_redirect_carries_its_location() -> None:
     parser = HttpParser()
-    feed(parser, b"HTTP/1.1 307 Temporary Redirect\r\nLocation: //m2:5050\r\nContent-Length: 0\r\n\r\n")
+    feed(
+        parser,
+        b"HTTP/1.1 307 Temporary Redirect\r\nLocation: //m2:5050\r\nContent-Length: 0\r\n\r\n",
+    )
     assert parser.get_status_code() == 307
     assert parser.get_headers()["Location"] == "//m2:5050"
     assert parser.is_message_complete()
@@ -149,6 +152,6 @@ def test_stream_cut_inside_a_chunk_is_malformed() -> None:
 
 
 def test_pymesos_finds_its_parser_here() -> None:
-    from pymesos import process  # noqa: PLC0415 - importing it sets a SIGINT handler: here only.
+    from pymesos import process
 
     assert process.HttpParser is HttpParser

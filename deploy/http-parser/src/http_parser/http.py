@@ -21,9 +21,7 @@ class HttpParser:
     """Read one response. Feed it with `execute`, then ask. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._connection = h11.Connection(
-            h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES
-        )
+        self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES)
         # h11 parses a response only to a request it has seen. What the request was does not
         # matter: any but HEAD and CONNECT gives the same framing rules.
         self._connection.send(h11.Request(method="POST", target="/", headers=[("host", "mesos")]))
@@ -77,7 +75,8 @@ class HttpParser:
         """Return the headers, names as the peer wrote them; a repeated one joined with `, `."""
         headers: dict[str, str] = {}
         written_as: dict[str, str] = {}
-        for raw_name, raw_value in [] if self._response is None else self._response.headers.raw_items():
+        raw_items = [] if self._response is None else self._response.headers.raw_items()
+        for raw_name, raw_value in raw_items:
             name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
             name = written_as.setdefault(name.lower(), name)
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
