@@ -8,7 +8,10 @@ LOCKS  := requirements-build.lock requirements.lock requirements-dev.lock
 # --no-deps and hashes: exactly the locked files, nothing else. --no-build-isolation: pymesos is a
 # source archive of pure Python; it is built with the setuptools locked above, and no compiler.
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation
-LOCKED := $(PIP) --require-hashes -r
+LOCKED := $(PIP) --use-pep517 --require-hashes -r
+# How deep the deep targets go; .ci/run asks for less than the defaults here.
+SEEDS  ?= 20000
+ROUNDS ?= 100
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tools tools-consul-go demo test bench lint format sim chaos locks clean
@@ -36,3 +39,56 @@ $(VENV)/.setup-done: $(LOCKS) pyproject.toml requirements.in $(shell find deploy
 	@$(BIN)/python -m pip --disable-pip-version-check check --quiet || $(BIN)/python -m pip check
 	@touch $@
 	@echo "setup: done, the command is $(BIN)/egret"
+
+tools: ## Provide Consul in .tools/ (the one on PATH, else Debian's package).
+	@deploy/tools/consul.sh
+
+tools-consul-go: ## Build a newer Consul from source (needs Go, takes minutes).
+	@deploy/tools/consul-go.sh
+
+# Without Consul the demo runs all the same and says so.
+demo: setup ## Start an embedded cluster with the example apps; Ctrl-C ends it.
+	@deploy/tools/consul.sh || true
+	@$(BIN)/egret local --agents 3 docs/examples/hello.json docs/examples/shop.json
+
+# loadgroup: tests that cannot run beside each other carry @pytest.mark.xdist_group.
+test: setup tools ## Run the whole test suite (more: make test PYTEST="-k store").
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
+
+bench: setup tools ## Print the benchmarks as JSON lines.
+	@$(BIN)/python -m tests.perf
+
+sim: setup ## Run SEEDS seeds of the deterministic simulation.
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+chaos: setup tools ## Kill the scheduler ROUNDS times under load on the embedded cluster.
+	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS)
+
+lint: $(VENV)/.lint-done ## Check style, spelling and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/codespell
+	$(BIN)/basedpyright
+
+$(VENV)/.lint-done: requirements-lint.lock $(VENV)/.setup-done
+	@echo "setup: locked packages to lint"
+	@$(LOCKED) requirements-lint.lock
+	@touch $@
+
+format: $(VENV)/.lint-done ## Format the code and sort its imports.
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+# Needs uv, on PATH or named: make locks UV=/path/to/uv. Only those who change dependencies run it.
+UV ?= uv
+locks: ## Pin the .in files again, with hashes, for every Python we support.
+	@for kind in -build "" -dev -lint; do \
+		$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes $(LOCK_FLAGS) \
+			--no-emit-package http-parser --no-emit-index-url --custom-compile-command "make locks" \
+			requirements$$kind.in --output-file requirements$$kind.lock || exit 1; \
+	done
+
+clean: ## Remove everything that make has made.
+	rm -rf $(VENV) .tools .coverage .hypothesis .pytest_cache .ruff_cache build *.egg-info \
+		deploy/http-parser/build deploy/http-parser/src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
