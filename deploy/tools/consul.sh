@@ -44,7 +44,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/state/lists/partial" "$work/cache/archives/partial"
 
 # The machine's own mirrors: whatever way out it has to Debian's packages goes through them.
-mapfile -t mirrors < <(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -E '/debian/?$' | sort -u)
+mapfile -t mirrors < <(apt-get --no-release-info indextargets --format '$(REPO_URI)' 2>/dev/null | grep -E '/debian/?$' | sort -u)
 [[ ${#mirrors[@]} -gt 0 ]] || give_up "apt knows no Debian mirror (see its sources)"
 
 fetch_from() { # fetch_from MIRROR: leave the package in $work, checked against the keyring.

@@ -1,0 +1,74 @@
+"""Helpers that tests import: waiting for a condition, free ports, a real Consul."""
+
+import asyncio
+import contextlib
+import inspect
+import json
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+async def eventually(probe: Callable[[], Any], *, what: str, deadline_s: float = 30) -> Any:
+    """Call `probe`, plain or async, until its result is true; return that, or fail at the deadline.
+
+    The deadline is generous on purpose: it ends a test that hangs, it measures nothing.
+    """
+    give_up_at = time.monotonic() + deadline_s
+    while True:
+        result = probe()
+        if inspect.isawaitable(result):
+            result = await result
+        if result:
+            return result
+        if time.monotonic() > give_up_at:
+            pytest.fail(f"not within {deadline_s:g} s: {what}")
+        await asyncio.sleep(0.02)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that were free a moment ago, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+@contextlib.contextmanager
+def running_consul(binary: Path, work_dir: Path, http_port: int | None = None) -> Iterator[str]:
+    """Run `consul agent -dev` on free ports, `http_port` if given, and yield its base URL."""
+    http, server, serf_lan, serf_wan = free_ports(4)
+    http = http_port or http
+    ports = {"http": http, "server": server, "serf_lan": serf_lan, "serf_wan": serf_wan}
+    ports |= {"dns": -1, "grpc": -1, "grpc_tls": -1}
+    if "v1.8." in subprocess.check_output([binary, "version"], text=True):
+        del ports["grpc_tls"]  # Consul 1.14 split it off; older ones refuse the name.
+    command = [str(binary), "agent", "-dev", "-bind=127.0.0.1", "-log-level=warn"]
+    command.append("-hcl=" + json.dumps({"ports": ports}))
+    log = work_dir / "consul.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=work_dir)
+    try:
+        url = f"http://127.0.0.1:{http}"
+        _await_leader(process, url, log)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _await_leader(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    give_up_at = time.monotonic() + 60
+    while time.monotonic() < give_up_at and process.poll() is None:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/v1/status/leader") as it:
+            if json.load(it):
+                return
+        time.sleep(0.05)
+    pytest.fail(f"Consul did not start: {log.read_text()[-2000:]}")
