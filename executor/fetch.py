@@ -1,0 +1,165 @@
+"""Fetch a task's URIs into its sandbox, as a process of its own.
+
+A process, not a thread: it runs as the task's user, its memory and its time are bounded from
+outside, and a kill of the task simply kills it. It needs the standard library alone.
+
+What a URI means follows Mesos's fetcher: an absolute path or file:// is copied, http, https, ftp and
+ftps are downloaded; archives are unpacked unless `extract` is false; `executable` sets the mode and
+unpacks nothing; `output_file` renames.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import shutil
+import sys
+import tarfile
+import urllib.request
+import zipfile
+from dataclasses import asdict
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from executor.messages import Uri
+
+_TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_CHUNK_BYTES = 1024 * 1024
+_MIB = 1024 * 1024
+_SOCKET_TIMEOUT_S = 30.0
+
+
+class FetchError(Exception):
+    """A URI that cannot, or must not, be fetched."""
+
+
+class Budget:
+    """How many bytes may still be written to the sandbox, downloads and unpacked files together."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._left = limit_bytes
+
+    def spend(self, count: int) -> None:
+        """Take count bytes. Raises FetchError when there are not so many left."""
+        self._left -= count
+        if self._left < 0:
+            raise FetchError("more bytes than EGRET_EXECUTOR_FETCH_MAX_MIB allows")
+
+
+def fetch_argv(uris: tuple[Uri, ...], max_mib: int) -> tuple[str, ...]:
+    """The command that fetches these URIs into its working directory."""
+    # The directory, or the archive, that holds this package: it need not be on the path there.
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    start = "import sys; sys.path.insert(0, sys.argv[1]); from executor.fetch import main; main()"
+    wanted = json.dumps([asdict(uri) for uri in uris])
+    return (sys.executable, "-c", start, root, wanted, str(max_mib))
+
+
+def main() -> None:
+    """Fetch what the arguments name; say on standard error what failed, and exit with 1."""
+    wanted, max_mib = json.loads(sys.argv[2]), int(sys.argv[3])
+    budget = Budget(max_mib * _MIB)
+    for uri in wanted:
+        try:
+            fetch(uri["value"], ".", budget, **{k: v for k, v in uri.items() if k != "value"})
+        except (FetchError, OSError, ValueError, tarfile.TarError, zipfile.BadZipFile) as error:
+            sys.stderr.write(f"Failed to fetch {uri['value']}: {error}\n")
+            sys.exit(1)
+
+
+def fetch(
+    uri: str,
+    directory: str,
+    budget: Budget,
+    *,
+    executable: bool = False,
+    extract: bool = True,
+    output_file: str = "",
+) -> str:
+    """Fetch one URI into a directory; return the path of the file.
+
+    Raises:
+        FetchError, OSError, ValueError, tarfile.TarError, zipfile.BadZipFile: it could not be.
+    """
+    path = os.path.join(directory, _inside(output_file or _name_of(uri)))
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with _open(uri) as source, open(path, "wb") as target:
+        for chunk in iter(lambda: source.read(_CHUNK_BYTES), b""):
+            budget.spend(len(chunk))
+            target.write(chunk)
+    if executable:
+        os.chmod(path, 0o755)  # noqa: S103 (that is what `executable` asks for)
+    elif extract and path.endswith(_TAR_ENDINGS):
+        _unpack_tar(path, directory, budget)
+    elif extract and path.endswith(".zip"):
+        _unpack_zip(path, directory, budget)
+    return path
+
+
+def _open(uri: str) -> BinaryIO:
+    parts = urlsplit(uri)
+    if parts.scheme in ("", "file"):
+        path = unquote(parts.path) if parts.scheme else uri
+        if not os.path.isabs(path):
+            raise FetchError("a path must be absolute")
+        return open(path, "rb")
+    if parts.scheme not in ("http", "https", "ftp", "ftps"):
+        raise FetchError(f"scheme {parts.scheme} is not supported")
+    # The scheme is one of those above: no file: and no data: can come in here.
+    return urllib.request.urlopen(uri, timeout=_SOCKET_TIMEOUT_S)  # noqa: S310
+
+
+def _name_of(uri: str) -> str:
+    parts = urlsplit(uri)
+    name = posixpath.basename(unquote(parts.path) if parts.scheme else uri)
+    if not name:
+        raise FetchError("it names no file")
+    return name
+
+
+def _inside(name: str) -> str:
+    """A relative path that stays in its directory. Raises FetchError otherwise."""
+    if os.path.isabs(name) or ".." in name.split("/"):
+        raise FetchError(f"{name} is outside the sandbox")
+    return name
+
+
+def _unpack_tar(path: str, directory: str, budget: Budget) -> None:
+    with tarfile.open(path) as archive:
+        for member in archive:
+            _check_member(member)
+            budget.spend(member.size)
+            # Where Python has the filter it checks again; older ones rely on _check_member.
+            if hasattr(tarfile, "data_filter"):
+                archive.extract(member, directory, filter="data")
+            else:
+                archive.extract(member, directory)
+
+
+def _check_member(member: tarfile.TarInfo) -> None:
+    _inside(member.name)
+    if member.issym():
+        _inside(posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.linkname)))
+    elif member.islnk():
+        _inside(member.linkname)
+    elif not (member.isfile() or member.isdir()):
+        raise FetchError(f"{member.name} is neither a file, a directory nor a link")
+    member.mode &= 0o755
+
+
+def _unpack_zip(path: str, directory: str, budget: Budget) -> None:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            target = os.path.join(directory, _inside(member.filename))
+            if member.is_dir():
+                os.makedirs(target, exist_ok=True)
+                continue
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            budget.spend(member.file_size)
+            with archive.open(member) as source, open(target, "wb") as file:
+                shutil.copyfileobj(source, file)
+            mode = (member.external_attr >> 16) & 0o755
+            if mode:
+                os.chmod(target, mode)

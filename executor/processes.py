@@ -1,0 +1,120 @@
+"""Start processes and learn of their ends.
+
+One `waitpid` loop serves the whole executor: as a subreaper it also inherits processes that it did
+not start, and those must be reaped too. asyncio's own child handling would compete with it.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from dataclasses import dataclass
+from typing import Callable, Mapping, Optional, Sequence
+
+from executor import lineage
+from executor.exits import Exit, read_wait_status
+
+
+class CannotStart(Exception):
+    """The process could not be started: no such file, no such user, not allowed."""
+
+
+@dataclass
+class Child:
+    """A process we started, the leader of its own session. `exit` is None while it lives."""
+
+    pid: int
+    exit: Optional[Exit] = None
+
+
+class Processes:
+    """The children of this executor. Must be used on one thread: the one that reaps."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, tuple[Child, Callable[[], None]]] = {}
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        executable: Optional[str] = None,
+        cwd: str,
+        env: Mapping[str, str],
+        output: tuple[int, int],
+        user: str = "",
+        on_exit: Callable[[], None],
+    ) -> Child:
+        """Start a process in its own session; `on_exit` is called once its exit is known.
+
+        Args:
+            argv: the arguments, the first one being the process's name.
+            executable: what to run, if not the first argument.
+            cwd: its working directory.
+            env: its whole environment.
+            output: file descriptors for standard output and standard error.
+            user: the user to become; empty, or our own: no change.
+
+        Raises:
+            CannotStart: with the reason.
+        """
+        account = _account(user)
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                executable=executable,
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output[0],
+                stderr=output[1],
+                start_new_session=True,
+                # Safe here: the executor has one thread.
+                preexec_fn=lineage.die_with_parent,  # noqa: PLW1509
+                user=account.pw_uid if account else None,
+                group=account.pw_gid if account else None,
+                extra_groups=(
+                    os.getgrouplist(account.pw_name, account.pw_gid) if account else None
+                ),
+            )
+        except (OSError, subprocess.SubprocessError, ValueError) as error:
+            raise CannotStart(str(error)) from error
+        # The object must not wait for the process behind our back.
+        process.returncode = 0
+        child = Child(process.pid)
+        self._waiting[child.pid] = (child, on_exit)
+        return child
+
+    def reap(self) -> None:
+        """Collect every child that ended. To be called on SIGCHLD."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            child, on_exit = self._waiting.pop(pid, (None, None))
+            if child is not None and on_exit is not None:
+                child.exit = read_wait_status(status)
+                on_exit()
+
+
+def _account(user: str) -> Optional[pwd.struct_passwd]:
+    if not user:
+        return None
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError as error:
+        raise CannotStart(f"there is no user '{user}' on this agent") from error
+    if account.pw_uid == os.geteuid():
+        return None
+    if os.geteuid() != 0:
+        raise CannotStart(f"only root can run a task as another user ('{user}')")
+    return account
+
+
+def owner_of(user: str) -> Optional[tuple[int, int]]:
+    """The uid and gid that a task's files must get, None where they are ours anyway."""
+    account = _account(user)
+    return (account.pw_uid, account.pw_gid) if account else None

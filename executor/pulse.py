@@ -1,0 +1,39 @@
+"""Wait for a condition that others bring about."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Callable, Optional
+
+
+class Pulse:
+    """Wake everyone who waits, so that each looks at its own condition again.
+
+    Conditions are looked at, never remembered: a pulse that comes before somebody waits is not
+    lost, because the condition is then true already.
+    """
+
+    def __init__(self) -> None:
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    def beat(self) -> None:
+        """Something changed."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def until(self, condition: Callable[[], bool], timeout_s: Optional[float] = None) -> bool:
+        """Return True once the condition holds, False if it does not within timeout_s."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not condition():
+            remaining = None if deadline is None else deadline - time.monotonic()
+            if remaining is not None and remaining <= 0:
+                return False
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            try:
+                await asyncio.wait([waiter], timeout=remaining)
+            finally:
+                self._waiters.discard(waiter)
+        return True
