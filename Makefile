@@ -14,7 +14,7 @@ SEEDS  ?= 20000
 ROUNDS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools tools-consul-go demo test bench lint format sim chaos locks clean
+.PHONY: help setup tools tools-consul-go demo test bench lint format sim chaos protos locks clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -81,6 +81,9 @@ format: $(VENV)/.lint-done ## Format the code and sort its imports.
 
 # Needs uv, on PATH or named: make locks UV=/path/to/uv. Only those who change dependencies run it.
 UV ?= uv
+protos: $(VENV)/.setup-done ## Write the code for what protos/ describes; it is committed.
+	@$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=scheduler/store --pyi_out=scheduler/store store.proto
+
 locks: ## Pin the .in files again, with hashes, for every Python we support.
 	@for kind in -build "" -dev -lint; do \
 		$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes $(LOCK_FLAGS) \
