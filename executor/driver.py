@@ -21,18 +21,17 @@ import random
 import time
 import uuid
 from collections import deque
-from typing import Any, Optional
+from collections.abc import Mapping
+from typing import Any
 
 import h11
 
 from executor import logs
 from executor.http import HttpConnection
 from executor.journal import Journal
-from executor.mesos import Executor, MesosExecutorDriver, encode_data
+from executor.mesos import Executor, Json, MesosExecutorDriver, encode_data
 from executor.recordio import FramingError, RecordDecoder
 from executor.settings import Settings
-
-Json = dict[str, Any]
 
 _PATH = "/api/v1/executor"
 _CALL_TIMEOUT_S = 10.0
@@ -46,11 +45,27 @@ class AgentRefused(ConnectionError):
     """The agent answered a call with an error."""
 
 
+class TaskExecutor(Executor):
+    """pymesos's executor interface, with what it does not hand on."""
+
+    def killTask(
+        self,
+        driver: MesosExecutorDriver,
+        taskId: Json,
+        killPolicy: Json | None = None,
+    ) -> None:
+        """Kill a task; killPolicy, if there is one, stands in for the task's own."""
+
+    def acknowledged(self, driver: MesosExecutorDriver, task_id: str) -> None:
+        """The agent has one more update of this task safe."""
+
+
 class AgentDriver(MesosExecutorDriver):
     """The connection of one executor to its agent. Construct it inside the running loop."""
 
-    def __init__(self, executor: Executor, settings: Settings) -> None:
+    def __init__(self, executor: TaskExecutor, settings: Settings) -> None:
         super().__init__(executor)
+        self._executor = executor
         self.checkpoint = settings.checkpoint
         self.journal = Journal()
         self._settings = settings
@@ -58,7 +73,7 @@ class AgentDriver(MesosExecutorDriver):
         self._calls_waiting = asyncio.Event()
         self._stopping = asyncio.Event()
         self._subscribed = False
-        self._stream: Optional[HttpConnection] = None
+        self._stream: HttpConnection | None = None
 
     @property
     def connected(self) -> bool:
@@ -86,7 +101,7 @@ class AgentDriver(MesosExecutorDriver):
                 logs.warning("agent_did_not_return", away_s=round(away_s))
                 self.on_shutdown()
                 return
-            pause_s = random.uniform(0.1, 0.9) * self._settings.subscription_backoff_max_s  # noqa: S311
+            pause_s = random.uniform(0.1, 0.9) * self._settings.subscription_backoff_max_s  # noqa: S311 (only to spread)
             await self._sleep_unless_stopped(pause_s)
 
     def stop(self) -> None:
@@ -107,7 +122,7 @@ class AgentDriver(MesosExecutorDriver):
     async def _follow_stream(self) -> None:
         stream = await HttpConnection.open(self._settings.agent, _CALL_TIMEOUT_S)
         self._stream = stream
-        sender: Optional[asyncio.Task[None]] = None
+        sender: asyncio.Task[None] | None = None
         try:
             asking = stream.request("POST", _PATH, self._headers(), self._subscribe_body())
             head = await asyncio.wait_for(asking, _CALL_TIMEOUT_S)
@@ -135,7 +150,7 @@ class AgentDriver(MesosExecutorDriver):
             for record in decoder.feed(chunk):
                 self._handle(json.loads(record))
 
-    def _handle(self, event: Json) -> None:
+    def _handle(self, event: dict[str, Any]) -> None:
         try:
             self.process_event(event)
         except Exception:  # noqa: BLE001 (one bad event must not end the other tasks)
@@ -167,7 +182,7 @@ class AgentDriver(MesosExecutorDriver):
 
     # -- calls --------------------------------------------------------------------------------
 
-    def sendStatusUpdate(self, status: Json) -> None:  # noqa: N802 (pymesos's name)
+    def sendStatusUpdate(self, status: dict[str, Any]) -> None:
         """Journal an update and queue it. It reaches the agent now or with the next SUBSCRIBE."""
         # Fractions of a second: several updates a second must not look simultaneous.
         status = {
@@ -182,13 +197,14 @@ class AgentDriver(MesosExecutorDriver):
 
     def _send(
         self,
-        body: Json,
+        body: Json | str,
         path: str = _PATH,
         method: str = "POST",
-        headers: Optional[dict[str, str]] = None,
-    ) -> Json:
-        """Queue a call: what pymesos's builders end in."""
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Queue a call: what pymesos's builders end in. They give a JSON object."""
         del path, method, headers
+        assert not isinstance(body, str)
         self._calls.append(body)
         self._calls_waiting.set()
         return {}
@@ -199,7 +215,7 @@ class AgentDriver(MesosExecutorDriver):
         A call that does not get through although the stream stands ends the stream: the journal
         then goes out again with the next SUBSCRIBE.
         """
-        connection: Optional[HttpConnection] = None
+        connection: HttpConnection | None = None
         try:
             while True:
                 await self._calls_waiting.wait()
@@ -215,7 +231,7 @@ class AgentDriver(MesosExecutorDriver):
             if connection is not None:
                 connection.close()
 
-    async def _deliver(self, connection: Optional[HttpConnection], body: bytes) -> HttpConnection:
+    async def _deliver(self, connection: HttpConnection | None, body: bytes) -> HttpConnection:
         for attempt in range(1, _CALL_ATTEMPTS + 1):
             if connection is None or not connection.reusable:
                 connection = await HttpConnection.open(self._settings.agent, _CALL_TIMEOUT_S)
@@ -239,7 +255,7 @@ class AgentDriver(MesosExecutorDriver):
 
     # -- events -------------------------------------------------------------------------------
 
-    def on_subscribed(self, info: Json) -> None:
+    def on_subscribed(self, info: dict[str, Any]) -> None:
         """Open the gate for calls, then tell the executor."""
         self._subscribed = True
         self._calls_waiting.set()
@@ -263,13 +279,13 @@ class AgentDriver(MesosExecutorDriver):
 
     def on_kill(self, event: Json) -> None:
         """Hand a kill to the executor, with the policy that overrides the task's own."""
-        self.executor.killTask(self, event["task_id"], event.get("kill_policy"))
+        self._executor.killTask(self, event["task_id"], event.get("kill_policy"))
 
     def on_acknowledged(self, event: Json) -> None:
         """Take an update out of the journal."""
         task_id: str = event["task_id"]["value"]
         self.journal.acknowledge(task_id, event["uuid"])
-        self.executor.acknowledged(self, task_id)
+        self._executor.acknowledged(self, task_id)
 
     def on_shutdown(self) -> None:
         """Let the executor end its tasks; it stops the driver when they are gone."""

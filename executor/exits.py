@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass
-from typing import Optional
 
 
 @dataclass(frozen=True)
 class Exit:
     """An exit code or the signal that ended the process; exactly one of them is set."""
 
-    code: Optional[int] = None
-    signal: Optional[int] = None
+    code: int | None = None
+    signal: int | None = None
     dumped_core: bool = False
 
     @property

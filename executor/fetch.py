@@ -3,15 +3,14 @@
 A process, not a thread: it runs as the task's user, its memory and its time are bounded from
 outside, and a kill of the task simply kills it. It needs the standard library alone.
 
-What a URI means follows Mesos's fetcher: an absolute path or file:// is copied, http, https, ftp and
-ftps are downloaded; archives are unpacked unless `extract` is false; `executable` sets the mode and
-unpacks nothing; `output_file` renames.
+What a URI means follows Mesos's fetcher: an absolute path or file:// is copied, http, https, ftp
+and ftps are downloaded; archives are unpacked unless `extract` is false; `executable` sets the mode
+and unpacks nothing; `output_file` renames.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import posixpath
 import shutil
 import sys
@@ -19,6 +18,7 @@ import tarfile
 import urllib.request
 import zipfile
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote, urlsplit
 
@@ -33,6 +33,9 @@ _SOCKET_TIMEOUT_S = 30.0
 
 class FetchError(Exception):
     """A URI that cannot, or must not, be fetched."""
+
+
+_FAILURES = (FetchError, OSError, ValueError, tarfile.TarError, zipfile.BadZipFile)
 
 
 class Budget:
@@ -51,7 +54,7 @@ class Budget:
 def fetch_argv(uris: tuple[Uri, ...], max_mib: int) -> tuple[str, ...]:
     """The command that fetches these URIs into its working directory."""
     # The directory, or the archive, that holds this package: it need not be on the path there.
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    root = str(Path(__file__).absolute().parent.parent)
     start = "import sys; sys.path.insert(0, sys.argv[1]); from executor.fetch import main; main()"
     wanted = json.dumps([asdict(uri) for uri in uris])
     return (sys.executable, "-c", start, root, wanted, str(max_mib))
@@ -62,38 +65,39 @@ def main() -> None:
     wanted, max_mib = json.loads(sys.argv[2]), int(sys.argv[3])
     budget = Budget(max_mib * _MIB)
     for uri in wanted:
+        address = uri.pop("value")
         try:
-            fetch(uri["value"], ".", budget, **{k: v for k, v in uri.items() if k != "value"})
-        except (FetchError, OSError, ValueError, tarfile.TarError, zipfile.BadZipFile) as error:
-            sys.stderr.write(f"Failed to fetch {uri['value']}: {error}\n")
+            fetch(address, Path(), budget, **uri)
+        except _FAILURES as error:
+            sys.stderr.write(f"Failed to fetch {address}: {error}\n")
             sys.exit(1)
 
 
 def fetch(
     uri: str,
-    directory: str,
+    directory: Path,
     budget: Budget,
     *,
     executable: bool = False,
     extract: bool = True,
     output_file: str = "",
-) -> str:
+) -> Path:
     """Fetch one URI into a directory; return the path of the file.
 
     Raises:
         FetchError, OSError, ValueError, tarfile.TarError, zipfile.BadZipFile: it could not be.
     """
-    path = os.path.join(directory, _inside(output_file or _name_of(uri)))
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    with _open(uri) as source, open(path, "wb") as target:
+    path = directory / _inside(output_file or _name_of(uri))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _open(uri) as source, path.open("wb") as target:
         for chunk in iter(lambda: source.read(_CHUNK_BYTES), b""):
             budget.spend(len(chunk))
             target.write(chunk)
     if executable:
-        os.chmod(path, 0o755)  # noqa: S103 (that is what `executable` asks for)
-    elif extract and path.endswith(_TAR_ENDINGS):
+        path.chmod(0o755)
+    elif extract and path.name.endswith(_TAR_ENDINGS):
         _unpack_tar(path, directory, budget)
-    elif extract and path.endswith(".zip"):
+    elif extract and path.name.endswith(".zip"):
         _unpack_zip(path, directory, budget)
     return path
 
@@ -101,10 +105,10 @@ def fetch(
 def _open(uri: str) -> BinaryIO:
     parts = urlsplit(uri)
     if parts.scheme in ("", "file"):
-        path = unquote(parts.path) if parts.scheme else uri
-        if not os.path.isabs(path):
+        path = Path(unquote(parts.path) if parts.scheme else uri)
+        if not path.is_absolute():
             raise FetchError("a path must be absolute")
-        return open(path, "rb")
+        return path.open("rb")
     if parts.scheme not in ("http", "https", "ftp", "ftps"):
         raise FetchError(f"scheme {parts.scheme} is not supported")
     # The scheme is one of those above: no file: and no data: can come in here.
@@ -121,12 +125,12 @@ def _name_of(uri: str) -> str:
 
 def _inside(name: str) -> str:
     """A relative path that stays in its directory. Raises FetchError otherwise."""
-    if os.path.isabs(name) or ".." in name.split("/"):
+    if name.startswith("/") or ".." in name.split("/"):
         raise FetchError(f"{name} is outside the sandbox")
     return name
 
 
-def _unpack_tar(path: str, directory: str, budget: Budget) -> None:
+def _unpack_tar(path: Path, directory: Path, budget: Budget) -> None:
     with tarfile.open(path) as archive:
         for member in archive:
             _check_member(member)
@@ -149,17 +153,17 @@ def _check_member(member: tarfile.TarInfo) -> None:
     member.mode &= 0o755
 
 
-def _unpack_zip(path: str, directory: str, budget: Budget) -> None:
+def _unpack_zip(path: Path, directory: Path, budget: Budget) -> None:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            target = os.path.join(directory, _inside(member.filename))
+            target = directory / _inside(member.filename)
             if member.is_dir():
-                os.makedirs(target, exist_ok=True)
+                target.mkdir(parents=True, exist_ok=True)
                 continue
-            os.makedirs(os.path.dirname(target), exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             budget.spend(member.file_size)
-            with archive.open(member) as source, open(target, "wb") as file:
+            with archive.open(member) as source, target.open("wb") as file:
                 shutil.copyfileobj(source, file)
             mode = (member.external_attr >> 16) & 0o755
             if mode:
-                os.chmod(target, mode)
+                target.chmod(mode)

@@ -1,8 +1,9 @@
 """Decide what the results of a health check mean for the task. Pure.
 
-Theory of operation. A check is *settling* until its first success or until the grace period, counted
-from the start of the task, is over: failures are silent then. Afterwards every failure is told, a
-success only when it changes the verdict, and failure_limit failures in a row condemn the task.
+Theory of operation. A check is *settling* until its first success or until the grace period,
+counted from the start of the task, is over: failures are silent then. Afterwards every failure is
+told, a success only when it changes the verdict, and failure_limit failures in a row condemn the
+task.
 
     state                    success             failure
     settling, in grace       healthy, settled    silent
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Optional
 
 
 class Outcome(enum.Enum):
@@ -35,7 +35,7 @@ class CheckState:
 
     settled: bool = False
     failures: int = 0
-    healthy: Optional[bool] = None
+    healthy: bool | None = None
 
 
 def judge(

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import AsyncIterator, Optional
 
 import h11
 
@@ -54,8 +54,8 @@ class HttpConnection:
     async def open(
         cls,
         address: Address,
-        timeout_s: Optional[float] = None,
-        tls: Optional[ssl.SSLContext] = None,
+        timeout_s: float | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> HttpConnection:
         """Connect, within timeout_s if there is one.
 

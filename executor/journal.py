@@ -7,16 +7,14 @@ all updates and all tasks that were not acknowledged. (Mesos's executor HTTP API
 
 from __future__ import annotations
 
-from typing import Any
-
-from executor.mesos import decode_data
-
-Json = dict[str, Any]
+from executor.mesos import Json, decode_data
 
 
 class Journal:
-    """Updates in the order they were made, tasks in the order they came. Lives in memory: if the
-    executor dies, the agent reports its tasks as failed anyway."""
+    """Updates in the order they were made, tasks in the order they came.
+
+    It lives in memory: if the executor dies, the agent reports its tasks as failed anyway.
+    """
 
     def __init__(self) -> None:
         self._updates: dict[bytes, Json] = {}
@@ -35,7 +33,7 @@ class Journal:
     def add_update(self, status: Json) -> None:
         """Note an update; it must carry a uuid that was not used before."""
         uuid = decode_data(status["uuid"])
-        assert uuid not in self._updates, "a status update's uuid is used once"
+        assert uuid not in self._updates, "a uuid is used once"
         self._updates[uuid] = status
 
     def acknowledge(self, task_id: str, uuid: str) -> None:

@@ -2,8 +2,9 @@
 
 A task starts in a session of its own. What it starts may open further sessions, and an orphan is
 handed to its nearest subreaper, which is us. So every process of a task is a descendant of this
-executor at any time, and belongs to the task if its session is the task's, if its parent belongs, or if it still carries the task's mark in its environment. Only a process that did all
-three (own session, orphaned, environment cleared) is nobody's; it ends with the executor.
+executor at any time, and belongs to the task if its session is the task's, if its parent belongs,
+or if it still carries the task's mark in its environment. Only a process that did all three (own
+session, orphaned, environment cleared) is nobody's; it ends with the executor.
 
 Linux only, as Mesos is: without /proc a task is only its session's process group.
 """
@@ -13,8 +14,9 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Callable, Iterator
+from pathlib import Path
 
 from executor import logs
 
@@ -133,8 +135,7 @@ def _all_processes() -> Iterator[Process]:
 
 def _carries(pid: int, mark: str) -> bool:
     try:
-        with open(f"{_PROC}/{pid}/environ", "rb") as file:
-            environ = file.read()
+        environ = Path(f"{_PROC}/{pid}/environ").read_bytes()
     except OSError:
         return False
     return f"{MARK_VARIABLE}={mark}".encode() in environ.split(b"\0")

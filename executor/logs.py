@@ -50,4 +50,4 @@ def warning(event: str, **fields: object) -> None:
 
 def failure(event: str, **fields: object) -> None:
     """Log the exception at hand with its traceback."""
-    _LOGGER.exception(event, extra={"fields": fields})
+    _LOGGER.exception(event, extra={"fields": fields})  # noqa: LOG004 (called from one)

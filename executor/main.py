@@ -33,6 +33,7 @@ async def run_executor(settings: Settings) -> None:
     processes = Processes()
     runner = TaskRunner(settings, processes, dict(os.environ))
     driver = AgentDriver(runner, settings)
+    runner.attach(driver)
     lineage.become_subreaper()
     loop.add_signal_handler(signal.SIGCHLD, processes.reap)
     for number in (signal.SIGTERM, signal.SIGINT):

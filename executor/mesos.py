@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import signal
+from collections.abc import Mapping
+from typing import Any
 
 _sigint = signal.getsignal(signal.SIGINT)
 # pymesos calls the earlier handler; it takes whatever is there for a function.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-from pymesos import (  # noqa: E402 (SIGINT must be callable before this import)
+from pymesos import (  # noqa: E402 (SIGINT must be callable before this)
     Executor,
     MesosExecutorDriver,
     decode_data,
@@ -26,8 +28,12 @@ _logger = logging.getLogger("pymesos")
 _logger.handlers.clear()
 _logger.setLevel(logging.NOTSET)
 
+# What travels: a JSON object, decoded.
+Json = Mapping[str, Any]
+
 __all__ = [
     "Executor",
+    "Json",
     "MesosExecutorDriver",
     "decode_data",
     "encode_data",

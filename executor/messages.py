@@ -10,11 +10,10 @@ from __future__ import annotations
 import binascii
 import json
 from dataclasses import dataclass
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, TypeVar, cast
 
-from executor.mesos import decode_data
+from executor.mesos import Json, decode_data
 
-Json = dict[str, Any]
 _T = TypeVar("_T")
 
 # Mesos's defaults (mesos.proto: KillPolicy, HealthCheck).
@@ -62,7 +61,7 @@ class Command:
 class Check:
     """A HealthCheckInfo of a kind that can run. Exactly one target: a command or a port."""
 
-    command: Optional[Command] = None
+    command: Command | None = None
     port: int = 0
     is_http: bool = False
     scheme: str = "http"
@@ -89,7 +88,7 @@ class Launch:
     is_fetched: bool
     grace_s: float
     drain_s: float
-    completion_limit_s: Optional[float]
+    completion_limit_s: float | None
     checks: tuple[Check, ...]
 
 
@@ -101,16 +100,16 @@ def read_launch(task_info: Json, executor_id: str) -> Launch:
     """
     task_id = task_info["task_id"]["value"]
     egret = _own_data(task_info)
-    command = task_info.get("command") or (egret or {}).get("command")
+    command: Json | None = task_info.get("command") or (egret or {}).get("command")
     if not command:
         raise BadTask("The task has no command, neither of its own nor in its data")
     return _convert("task", lambda: _launch(task_id, task_info, command, egret, executor_id))
 
 
 def _launch(
-    task_id: str, task_info: Json, command: Json, egret: Optional[Json], executor_id: str
+    task_id: str, task_info: Json, command: Json, egret: Json | None, executor_id: str
 ) -> Launch:
-    own = egret or {}
+    own: Json = egret or {}
     is_alone = "command" in task_info and task_id == executor_id
     limit = task_info.get("max_completion_time")
     grace_s = read_grace(task_info.get("kill_policy"))
@@ -130,25 +129,27 @@ def _launch(
     )
 
 
-def read_grace(kill_policy: Optional[Json]) -> Optional[float]:
+def read_grace(kill_policy: Json | None) -> float | None:
     """The grace period of a KillPolicy in seconds, None if it names none."""
-    grace = (kill_policy or {}).get("grace_period")
+    grace: Json | None = None if kill_policy is None else kill_policy.get("grace_period")
     return None if grace is None else _duration(grace)
 
 
-def _own_data(task_info: Json) -> Optional[Json]:
+def _own_data(task_info: Json) -> Json | None:
     """Egret's message, None where the data is absent or somebody else's."""
     try:
-        data = json.loads(decode_data(task_info.get("data", "")))
+        data: Any = json.loads(decode_data(task_info.get("data", "")))
     except (ValueError, binascii.Error):
         return None
-    own = data.get("egret") if isinstance(data, dict) else None
-    if own is not None and not isinstance(own, dict):
+    own: Any = cast("Json", data).get("egret") if isinstance(data, dict) else None
+    if own is None:
+        return None
+    if not isinstance(own, dict):
         raise BadTask("The task's data: 'egret' is not an object")
-    return own
+    return cast("Json", own)
 
 
-def _sandbox(own: Optional[str], task_id: str, *, is_alone: bool) -> str:
+def _sandbox(own: str | None, task_id: str, *, is_alone: bool) -> str:
     relative = own if own is not None else "" if is_alone else f"tasks/{task_id}"
     if relative.startswith("/") or ".." in relative.split("/"):
         raise BadTask(f"The task's sandbox would be outside the executor's: {relative}")
@@ -156,14 +157,12 @@ def _sandbox(own: Optional[str], task_id: str, *, is_alone: bool) -> str:
 
 
 def _command(info: Json) -> Command:
+    variables: list[Json] = _object(info, "environment").get("variables", [])
     return Command(
         value=str(info.get("value", "")),
         shell=bool(info.get("shell", True)),
         arguments=tuple(str(argument) for argument in info.get("arguments", [])),
-        environment=tuple(
-            _variable(variable)
-            for variable in (info.get("environment") or {}).get("variables", [])
-        ),
+        environment=tuple(_variable(variable) for variable in variables),
         user=str(info.get("user", "")),
         uris=tuple(_uri(uri) for uri in info.get("uris", [])),
     )
@@ -172,7 +171,7 @@ def _command(info: Json) -> Command:
 def _variable(variable: Json) -> tuple[str, str]:
     name = str(variable["name"])
     if variable.get("type", "VALUE") == "SECRET":
-        data = ((variable.get("secret") or {}).get("value") or {}).get("data")
+        data: str | None = _object(_object(variable, "secret"), "value").get("data")
         if data is None:
             raise BadTask(f"The secret of variable {name} was not resolved by the agent")
         return name, decode_data(data).decode()
@@ -188,12 +187,12 @@ def _uri(info: Json) -> Uri:
     )
 
 
-def _check(info: Json) -> Optional[Check]:
+def _check(info: Json) -> Check | None:
     """A check that can run. Mesos takes one without a type, and never runs it."""
     kind = info.get("type")
     if kind not in ("COMMAND", "HTTP", "TCP"):
         return None
-    target: Json = info.get(kind.lower()) or {}
+    target = _object(info, kind.lower())
     is_command = kind == "COMMAND"
     port = int(target.get("port", 0))
     if not is_command and not 0 < port < 65536:
@@ -212,6 +211,11 @@ def _check(info: Json) -> Optional[Check]:
         grace_s=float(info.get("grace_period_seconds", 10)),
         failure_limit=max(1, limit),
     )
+
+
+def _object(info: Json, name: str) -> Json:
+    """A field that is an object; an empty one where it is absent."""
+    return info.get(name) or {}
 
 
 def _duration(info: Json) -> float:

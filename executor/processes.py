@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Callable
 
 from executor import lineage
 from executor.exits import Exit, read_wait_status
@@ -25,7 +26,7 @@ class Child:
     """A process we started, the leader of its own session. `exit` is None while it lives."""
 
     pid: int
-    exit: Optional[Exit] = None
+    exit: Exit | None = None
 
 
 class Processes:
@@ -38,7 +39,7 @@ class Processes:
         self,
         argv: Sequence[str],
         *,
-        executable: Optional[str] = None,
+        executable: str | None = None,
         cwd: str,
         env: Mapping[str, str],
         output: tuple[int, int],
@@ -54,6 +55,7 @@ class Processes:
             env: its whole environment.
             output: file descriptors for standard output and standard error.
             user: the user to become; empty, or our own: no change.
+            on_exit: called on the loop's thread.
 
         Raises:
             CannotStart: with the reason.
@@ -100,7 +102,7 @@ class Processes:
                 on_exit()
 
 
-def _account(user: str) -> Optional[pwd.struct_passwd]:
+def _account(user: str) -> pwd.struct_passwd | None:
     if not user:
         return None
     try:
@@ -114,7 +116,7 @@ def _account(user: str) -> Optional[pwd.struct_passwd]:
     return account
 
 
-def owner_of(user: str) -> Optional[tuple[int, int]]:
+def owner_of(user: str) -> tuple[int, int] | None:
     """The uid and gid that a task's files must get, None where they are ours anyway."""
     account = _account(user)
     return (account.pw_uid, account.pw_gid) if account else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Callable, Optional
+from typing import Callable
 
 
 class Pulse:
@@ -23,7 +23,7 @@ class Pulse:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def until(self, condition: Callable[[], bool], timeout_s: Optional[float] = None) -> bool:
+    async def until(self, condition: Callable[[], bool], timeout_s: float | None = None) -> bool:
         """Return True once the condition holds, False if it does not within timeout_s."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not condition():

@@ -7,18 +7,16 @@ what a framework sends.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping, Sequence
 
 from executor import logs
-from executor.driver import AgentDriver
+from executor.driver import AgentDriver, TaskExecutor
+from executor.mesos import Json, MesosExecutorDriver
 from executor.messages import BadTask, Launch, read_grace, read_launch
-from executor.mesos import Executor
 from executor.processes import Processes
 from executor.pulse import Pulse
 from executor.settings import Settings
 from executor.task import Host, Task
-
-Json = dict[str, Any]
 
 # Of the time the agent gives for a shutdown: what the tasks get before KILL, and when we leave
 # although updates were not acknowledged. The agent destroys us at 1.0.
@@ -28,12 +26,13 @@ _LEAVE_SHARE = 0.9
 _FIRST_TASK_S = 60.0
 
 
-class TaskRunner(Executor):
-    """The tasks of one executor."""
+class TaskRunner(TaskExecutor):
+    """The tasks of one executor. `attach` its driver before that runs."""
 
     def __init__(
         self, settings: Settings, processes: Processes, environment: Mapping[str, str]
     ) -> None:
+        self._driver: AgentDriver
         self._settings = settings
         self._processes = processes
         self._environment = environment
@@ -42,58 +41,71 @@ class TaskRunner(Executor):
         self._running: set[asyncio.Task[None]] = set()
         self._ended = Pulse()
         self._idle_s = _FIRST_TASK_S
-        self._idle_timer: Optional[asyncio.TimerHandle] = None
+        self._idle_timer: asyncio.TimerHandle | None = None
         self._is_shutting_down = False
+
+    def attach(self, driver: AgentDriver) -> None:
+        """Name the driver whose calls come here."""
+        self._driver = driver
 
     # -- what the driver calls ----------------------------------------------------------------
 
     def registered(
-        self, driver: AgentDriver, executorInfo: Json, frameworkInfo: Json, slaveInfo: Json
+        self,
+        driver: MesosExecutorDriver,
+        executorInfo: Json,
+        frameworkInfo: Json,
+        slaveInfo: Json,
     ) -> None:
         """Note what the framework understands, and wait for the first task."""
-        del executorInfo, slaveInfo
+        del driver, executorInfo, slaveInfo
         self._capabilities = {
             capability["type"] for capability in frameworkInfo.get("capabilities", [])
         }
-        self._look_idle(driver)
+        self._look_idle()
 
-    def reregistered(self, driver: AgentDriver, slaveInfo: Json) -> None:
+    def reregistered(self, driver: MesosExecutorDriver, slaveInfo: Json) -> None:
         """The agent is back: an executor without tasks may leave again."""
-        del slaveInfo
-        self._look_idle(driver)
+        del driver, slaveInfo
+        self._look_idle()
 
-    def disconnected(self, driver: AgentDriver) -> None:
+    def disconnected(self, driver: MesosExecutorDriver) -> None:
         """The agent is away. Tasks go on."""
         del driver
         logs.warning("agent_away", tasks=len(self._tasks))
 
-    def launchTask(self, driver: AgentDriver, task: Json) -> None:  # noqa: N802
+    def launchTask(self, driver: MesosExecutorDriver, task: Json) -> None:
         """Start a task, or say at once why not."""
+        del driver
         self._cancel_idle()
         task_id = task["task_id"]["value"]
         try:
             launch = read_launch(task, self._settings.executor_id)
         except BadTask as error:
-            self._refuse(driver, task_id, "TASK_ERROR", str(error), "REASON_TASK_INVALID")
+            self._refuse(task_id, "TASK_ERROR", str(error), "REASON_TASK_INVALID")
             return
         if self._is_shutting_down or len(self._tasks) >= self._settings.max_tasks:
             # It never ran: the framework is to place it elsewhere, and to blame nobody.
             state = "TASK_DROPPED" if "PARTITION_AWARE" in self._capabilities else "TASK_LOST"
             why = "is shutting down" if self._is_shutting_down else "holds its most tasks already"
-            self._refuse(driver, task_id, state, f"The executor {why}", "")
+            self._refuse(task_id, state, f"The executor {why}")
             return
         self._idle_s = 0.0 if launch.is_alone else self._settings.idle_timeout_s
-        self._run(driver, launch)
+        self._run(launch)
 
-    def launchTaskGroup(self, driver: AgentDriver, task_infos: list[Json]) -> None:  # noqa: N802
+    def launchTaskGroup(self, driver: MesosExecutorDriver, task_infos: Sequence[Json]) -> None:
         """Refuse: a group shares a fate that single tasks do not have."""
+        del driver
         for task in task_infos:
             text = "This executor runs single tasks, not task groups"
             reason = "REASON_TASK_GROUP_INVALID"
-            self._refuse(driver, task["task_id"]["value"], "TASK_ERROR", text, reason)
+            self._refuse(task["task_id"]["value"], "TASK_ERROR", text, reason)
 
-    def killTask(  # noqa: N802
-        self, driver: AgentDriver, taskId: Json, killPolicy: Optional[Json] = None  # noqa: N803
+    def killTask(
+        self,
+        driver: MesosExecutorDriver,
+        taskId: Json,
+        killPolicy: Json | None = None,
     ) -> None:
         """Kill a task. Of an unknown one the agent knows more than we do."""
         del driver
@@ -103,24 +115,25 @@ class TaskRunner(Executor):
         else:
             task.kill(read_grace(killPolicy))
 
-    def acknowledged(self, driver: AgentDriver, task_id: str) -> None:
+    def acknowledged(self, driver: MesosExecutorDriver, task_id: str) -> None:
         """The agent has an update: perhaps it was the last one."""
-        del task_id
+        del driver, task_id
         self._ended.beat()
-        self._look_idle(driver)
+        self._look_idle()
 
-    def frameworkMessage(self, driver: AgentDriver, message: str) -> None:  # noqa: N802
+    def frameworkMessage(self, driver: MesosExecutorDriver, message: str) -> None:
         """Nothing is said this way yet."""
         del driver
         logs.info("message_ignored", length=len(message))
 
-    def error(self, driver: AgentDriver, message: str) -> None:
+    def error(self, driver: MesosExecutorDriver, message: str) -> None:
         """The agent calls something a fatal error."""
         logs.warning("agent_error", message=message)
         self.shutdown(driver)
 
-    def shutdown(self, driver: AgentDriver) -> None:
+    def shutdown(self, driver: MesosExecutorDriver) -> None:
         """Kill all tasks within the shutdown period, then stop the driver."""
+        del driver
         if self._is_shutting_down:
             return
         self._is_shutting_down = True
@@ -128,7 +141,7 @@ class TaskRunner(Executor):
         period_s = self._settings.shutdown_grace_s
         for task in self._tasks.values():
             task.limit_grace(period_s * _TASKS_SHARE)
-        self._keep(asyncio.ensure_future(self._leave(driver, period_s * _LEAVE_SHARE)))
+        self._keep(asyncio.ensure_future(self._leave(period_s * _LEAVE_SHARE)))
 
     # -- inside -------------------------------------------------------------------------------
 
@@ -136,64 +149,63 @@ class TaskRunner(Executor):
         """Return when no task is left."""
         await self._ended.until(lambda: not self._tasks)
 
-    async def _leave(self, driver: AgentDriver, limit_s: float) -> None:
+    async def _leave(self, limit_s: float) -> None:
         # An agent that is away cannot acknowledge: then the tasks' end is all there is to wait for.
+        driver = self._driver
         await self._ended.until(
             lambda: not self._tasks and (driver.journal.is_empty or not driver.connected), limit_s
         )
         driver.stop()
 
-    def _run(self, driver: AgentDriver, launch: Launch) -> None:
+    def _run(self, launch: Launch) -> None:
         host = Host(
             settings=self._settings,
             processes=self._processes,
             environment=self._environment,
-            send=driver.sendStatusUpdate,
+            send=self._driver.sendStatusUpdate,
             reports_killing="TASK_KILLING_STATE" in self._capabilities,
         )
         task = Task(launch, host)
         self._tasks[launch.task_id] = task
-        self._keep(asyncio.ensure_future(self._run_to_end(driver, task)))
+        self._keep(asyncio.ensure_future(self._run_to_end(task)))
 
-    async def _run_to_end(self, driver: AgentDriver, task: Task) -> None:
+    async def _run_to_end(self, task: Task) -> None:
         task_id = task.launch.task_id
         try:
             await task.run()
-        except Exception:  # noqa: BLE001 (our own bug in one task must not end the other 49)
+        except Exception:  # noqa: BLE001 (a bug in one task must not end the other 49)
             logs.failure("task_lost_to_a_bug", task_id=task_id)
             task.abandon()
-            self._refuse(driver, task_id, "TASK_FAILED", "The executor failed; see its log", "")
+            self._refuse(task_id, "TASK_FAILED", "The executor failed; see its log")
         finally:
             logs.info("task_ended", task_id=task_id)
             del self._tasks[task_id]
             self._ended.beat()
-            self._look_idle(driver)
+            self._look_idle()
 
     def _keep(self, running: asyncio.Task[None]) -> None:
         # The loop holds tasks weakly.
         self._running.add(running)
         running.add_done_callback(self._running.discard)
 
-    def _refuse(
-        self, driver: AgentDriver, task_id: str, state: str, message: str, reason: str
-    ) -> None:
+    def _refuse(self, task_id: str, state: str, message: str, reason: str = "") -> None:
         logs.warning("task_refused", task_id=task_id, state=state, message=message)
-        status: Json = {"task_id": {"value": task_id}, "state": state, "message": message}
+        status = {"task_id": {"value": task_id}, "state": state, "message": message}
         if reason:
             status["reason"] = reason
-        driver.sendStatusUpdate(status)
+        self._driver.sendStatusUpdate(status)
 
-    def _look_idle(self, driver: AgentDriver) -> None:
+    def _look_idle(self) -> None:
         self._cancel_idle()
-        if self._tasks or self._is_shutting_down or not driver.journal.is_empty:
+        if self._tasks or self._is_shutting_down or not self._driver.journal.is_empty:
             return
         loop = asyncio.get_running_loop()
-        self._idle_timer = loop.call_later(self._idle_s, self._end_idle, driver)
+        self._idle_timer = loop.call_later(self._idle_s, self._end_idle)
 
-    def _end_idle(self, driver: AgentDriver) -> None:
+    def _end_idle(self) -> None:
         logs.info("idle")
         self._is_shutting_down = True
-        driver.stop()
+        self._driver.stop()
 
     def _cancel_idle(self) -> None:
         if self._idle_timer is not None:

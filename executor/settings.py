@@ -6,8 +6,8 @@ variables start with EGRET_EXECUTOR_ and are listed in docs/executor.md.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Mapping
 
 from executor.http import Address
 from executor.mesos import parse_duration

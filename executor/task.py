@@ -15,8 +15,10 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Mapping, Optional
+from pathlib import Path
+from typing import Any
 
 from executor import lineage, logs
 from executor.fetch import fetch_argv
@@ -29,7 +31,7 @@ from executor.pulse import Pulse
 from executor.sandbox import make_sandbox, open_output, task_environment
 from executor.settings import Settings
 
-Json = dict[str, Any]
+Status = dict[str, Any]
 
 _POLL_S = 0.05
 # A process that SIGKILL does not end hangs in the kernel; the task is over all the same.
@@ -43,7 +45,7 @@ class Host:
     settings: Settings
     processes: Processes
     environment: Mapping[str, str]
-    send: Callable[[Json], None]
+    send: Callable[[Status], None]
     reports_killing: bool
 
 
@@ -74,12 +76,12 @@ class Task:
         self.launch = launch
         self._host = host
         self._pulse = Pulse()
-        self._kill: Optional[_Kill] = None
-        self._sandbox = ""
+        self._kill: _Kill | None = None
+        self._sandbox = Path()
         self._environment: dict[str, str] = {}
         self._session = 0
         self._checks = [CheckState() for _ in launch.checks]
-        self._told_healthy: Optional[bool] = None
+        self._told_healthy: bool | None = None
 
     async def run(self) -> None:
         """Run the task. Returns when its terminal update is journaled."""
@@ -92,7 +94,7 @@ class Task:
         else:
             self._report_end(child)
 
-    def kill(self, grace_s: Optional[float] = None) -> None:
+    def kill(self, grace_s: float | None = None) -> None:
         """Stop the task: TERM, after the grace period KILL.
 
         Args:
@@ -128,10 +130,12 @@ class Task:
     async def _prepare(self) -> None:
         command = self.launch.command
         try:
-            self._sandbox = make_sandbox(self._host.settings.sandbox, self.launch)
+            self._sandbox = make_sandbox(Path(self._host.settings.sandbox), self.launch)
         except (OSError, CannotStart) as error:
             raise _Over(
-                "TASK_FAILED", f"Failed to make the sandbox: {error}", "REASON_CONTAINER_LAUNCH_FAILED"
+                "TASK_FAILED",
+                f"Failed to make the sandbox: {error}",
+                "REASON_CONTAINER_LAUNCH_FAILED",
             ) from error
         self._environment = task_environment(self._host.environment, self.launch, self._sandbox)
         if command.uris and not self.launch.is_fetched:
@@ -158,7 +162,7 @@ class Task:
 
     # -- while it runs ------------------------------------------------------------------------
 
-    async def _run_command(self) -> Optional[Child]:
+    async def _run_command(self) -> Child | None:
         """Run the command to its end. None: it could not even be started."""
         if self._kill is not None:
             raise _Over("TASK_KILLED", "Killed before it was started")
@@ -213,7 +217,7 @@ class Task:
                 return
             # The end of what is not our child has no signal: it can only be looked for.
             await self._pulse.until(
-                lambda: (child.exit is None) != was_running or self._kill is not kill,  # noqa: B023
+                lambda: (child.exit is None) != was_running or self._kill is not kill,  # noqa: B023 (awaited within the round)
                 left_s if was_running else min(left_s, _POLL_S),
             )
 
@@ -226,20 +230,20 @@ class Task:
                 return
             await asyncio.sleep(_POLL_S / 5)
 
-    def _signal(self, number: int, leader: Optional[Child] = None) -> int:
+    def _signal(self, number: int, leader: Child | None = None) -> int:
         group = leader.pid if leader is not None and leader.exit is None else 0
         return lineage.send_signal(self.launch.task_id, self._session, number, group=group)
 
     def _members(self) -> list[lineage.Process]:
         return lineage.members(self.launch.task_id, self._session)
 
-    def _start(self, argv: tuple[str, ...], executable: Optional[str], user: str) -> Child:
+    def _start(self, argv: tuple[str, ...], executable: str | None, user: str) -> Child:
         try:
             with open_output(self._sandbox, user) as output:
                 child = self._host.processes.start(
                     argv,
                     executable=executable,
-                    cwd=self._sandbox,
+                    cwd=str(self._sandbox),
                     env=self._environment,
                     output=output,
                     user=user,
@@ -315,7 +319,7 @@ class Task:
             own=own,
         )
 
-    def _report_end(self, child: Optional[Child]) -> None:
+    def _report_end(self, child: Child | None) -> None:
         exit_ = None if child is None else child.exit
         message = "Command exited with status 1" if exit_ is None else exit_.message
         own = {"exit_code": 1} if exit_ is None else {}
@@ -336,10 +340,10 @@ class Task:
         *,
         message: str = "",
         reason: str = "",
-        healthy: Optional[bool] = None,
-        own: Optional[Json] = None,
+        healthy: bool | None = None,
+        own: Status | None = None,
     ) -> None:
-        status: Json = {"task_id": {"value": self.launch.task_id}, "state": state}
+        status: Status = {"task_id": {"value": self.launch.task_id}, "state": state}
         if message:
             status["message"] = message
         if reason:

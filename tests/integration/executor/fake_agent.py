@@ -154,7 +154,9 @@ class FakeAgent:
             states = {call["update"]["status"]["task_id"]["value"] for call in self.calls
                       if call["type"] == "UPDATE"}  # fmt: skip
             heard = {task: self.states(task) for task in states}
-            raise AssertionError(f"did not come about; heard {heard}; executor says:\n{log}") from None
+            raise AssertionError(
+                f"did not come about; heard {heard}; executor says:\n{log}"
+            ) from None
 
     async def state(self, task_id: str, state: str) -> Json:
         """Wait for a task's first update with this state; return it."""
