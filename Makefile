@@ -79,6 +79,10 @@ format: $(VENV)/.lint-done ## Format the code and sort its imports.
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
+protos: setup ## Generate the Python code of the stored records from protos/.
+	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=scheduler/store --pyi_out=scheduler/store \
+		protos/store.proto
+
 # Needs uv, on PATH or named: make locks UV=/path/to/uv. Only those who change dependencies run it.
 UV ?= uv
 protos: $(VENV)/.setup-done ## Write the code for what protos/ describes; it is committed.

@@ -4,6 +4,7 @@ import ast
 import functools
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -218,6 +219,17 @@ def test_direct_dependencies_are_all_explained() -> None:
     ]
     assert len(wanted) > 10
     assert not [name for name in wanted if f"| {name} " not in explained]
+
+
+def test_generated_code_is_what_the_protos_say(tmp_path: Path) -> None:
+    """`make protos` was forgotten otherwise, and the store would write an old schema."""
+    for proto in (REPOSITORY / "protos").glob("*.proto"):
+        command = [sys.executable, "-m", "grpc_tools.protoc", "-I", str(proto.parent)]
+        command += [f"--python_out={tmp_path}", f"--pyi_out={tmp_path}", str(proto)]
+        subprocess.run(command, check=True)
+    for kind in ("py", "pyi"):
+        committed = REPOSITORY / f"scheduler/store/store_pb2.{kind}"
+        assert committed.read_text() == (tmp_path / committed.name).read_text()
 
 
 def test_locks_pin_every_package_by_hash() -> None:
