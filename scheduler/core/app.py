@@ -305,6 +305,7 @@ class AppSpec:
     resources: Resources = Resources()
     limits: ResourceLimits | None = None
     executor: str = ""
+    executor_resources: Resources | None = None
     user: str | None = None
     env: tuple[tuple[str, str | SecretRef], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
