@@ -6,6 +6,7 @@ import errno
 import ssl
 import subprocess
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -33,12 +34,13 @@ CHECK = ProbeCheck(
 
 class Server:
     def __init__(self):
-        self.requests = []
+        self.requests: list[bytes] = []
+        self.check = CHECK
         self.lost = asyncio.Event()
 
 
 @asynccontextmanager
-async def serving(answer, *, tls=None):
+async def serving(answer: Any, *, tls: ssl.SSLContext | None = None):
     """Serve ``answer``: bytes to send, or a coroutine function that gets reader and writer."""
     server = Server()
 
