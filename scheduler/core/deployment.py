@@ -53,12 +53,15 @@ class Deployment:
     reverts: DeploymentId | None = None
     """The deployment whose changes this one takes back."""
 
-    def change_of(self, app_id: AppId) -> Change | None:
-        return next((change for change in self.changes if change.app_id == app_id), None)
+    def step_index(self) -> dict[AppId, int]:
+        """Map each app to the step that acts on it.
 
-    def step_of(self, app_id: AppId) -> int | None:
-        """Index of the step that acts on ``app_id``; None if no step does."""
-        for index, step in enumerate(self.steps):
-            if any(action.app_id == app_id for action in step.actions):
-                return index
-        return None
+        StartApplication only announces an app (Marathon starts it with no instance), so it does
+        not count.
+        """
+        return {
+            action.app_id: index
+            for index, step in enumerate(self.steps)
+            for action in step.actions
+            if action.kind is not ActionKind.START
+        }

@@ -141,6 +141,9 @@ class Instance:
     unconfirmed_asks: int = 0
     """Provisioned only: how often Mesos was asked about a task it never mentioned."""
     last_message: str | None = None
+    solo: bool = False
+    """Scheduled only: Mesos refused the task beside others, so it is tried once in an ACCEPT of
+    its own before the app is blamed."""
     ready: bool = False
     """All readiness checks have passed for the present task (true when there are none)."""
 

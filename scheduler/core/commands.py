@@ -1,0 +1,318 @@
+"""Carry out the commands of the API: all or nothing, answered once, durable before the answer."""
+
+from attrs import evolve
+
+from scheduler.core import backoff
+from scheduler.core.batch import Batch
+from scheduler.core.deployment import Change, Deployment
+from scheduler.core.effects import (
+    Accepted,
+    Answer,
+    DeploymentFailed,
+    DeploymentStarted,
+    Killed,
+    Refusal,
+    Rejected,
+    Reply,
+)
+from scheduler.core.events import (
+    CancelDeployment,
+    ChangeApps,
+    Command,
+    KillTasks,
+    Removal,
+    ResetDelay,
+    Upsert,
+)
+from scheduler.core.ids import AppId, DeploymentId, Version, instance_id_of
+from scheduler.core.instance import Goal, Instance
+from scheduler.core.lifecycle import step
+from scheduler.core.planning import (
+    CyclicDependenciesError,
+    dependency_depths,
+    is_config_change,
+    plan,
+)
+from scheduler.core.records import App, AppVersion, Kind
+from scheduler.core.retention import prune_versions
+from scheduler.core.signals import Cause, Signal
+from scheduler.core.world import World
+
+
+def on_command(batch: Batch, command: Command) -> None:
+    """Carry out a command and answer it."""
+    match command:
+        case ChangeApps():
+            answer = _change_apps(batch, command)
+        case CancelDeployment():
+            answer = _cancel(batch, command)
+        case KillTasks():
+            answer = _kill_tasks(batch, command)
+        case ResetDelay():
+            answer = _reset_delay(batch, command)
+    batch.emit(Reply(command.request_id, answer))
+
+
+# -------------------------------------------------------------- changing apps
+
+
+def _change_apps(batch: Batch, command: ChangeApps) -> Answer:
+    refusal = _refusal(batch.world, command)
+    if refusal is not None:
+        return refusal
+    affected = _affected(command)
+    in_the_way = _locks(batch.world, affected)
+    too_many = len(batch.world.deployments) - len(in_the_way) >= (
+        batch.world.settings.deployments_max
+    )
+    if in_the_way and not command.force:
+        return _locked(affected[0], in_the_way)
+    if too_many:
+        return Rejected(
+            Refusal.TOO_MANY, "", "Max number of running deployments reached. Try again later."
+        )
+    cycle = _cycle(batch.world, command)
+    if cycle is not None:
+        return cycle
+    for deployment_id in in_the_way:
+        _drop(batch, batch.world.deployments[deployment_id], "cancelled by a forced change")
+    version = batch.new_version()
+    changes = [
+        *(_upsert(batch, upsert, version) for upsert in command.upserts),
+        *(_restart(batch, app_id, version) for app_id in command.restarts),
+        *(_remove(batch, removal) for removal in command.removals),
+    ]
+    for group in command.groups:
+        batch.put(evolve(group, version=version))
+    for group_id in command.removed_groups:
+        batch.delete(Kind.GROUP, group_id)
+    return _deploy(batch, version, changes, reverts=None)
+
+
+def _refusal(world: World, command: ChangeApps) -> Rejected | None:
+    """Check every expectation of a change before anything is changed."""
+    for upsert in command.upserts:
+        app = world.live_app(upsert.spec.id)
+        if app is None and upsert.expect is not None:
+            return _not_found(upsert.spec.id)
+        if app is not None and upsert.expect is None:
+            message = f"An app with id [{upsert.spec.id}] already exists."
+            return Rejected(Refusal.EXISTS, upsert.spec.id, message)
+        if app is not None and app.version != upsert.expect:
+            return _stale(upsert.spec.id, app.version)
+    for removal in command.removals:
+        app = world.live_app(removal.app_id)
+        if app is None:
+            return _not_found(removal.app_id)
+        if removal.expect is not None and app.version != removal.expect:
+            return _stale(removal.app_id, app.version)
+    for app_id in command.restarts:
+        if world.live_app(app_id) is None:
+            return _not_found(app_id)
+    return None
+
+
+def _cycle(world: World, command: ChangeApps) -> Rejected | None:
+    """Refuse a change that closes a circle of dependencies, before anything is changed."""
+    has_dependencies = any(upsert.spec.dependencies for upsert in command.upserts)
+    if not has_dependencies and not any(group.dependencies for group in command.groups):
+        return None
+    imagined = World(world.settings)
+    imagined.apps = dict(world.apps)
+    imagined.versions = dict(world.versions)
+    imagined.groups = {**world.groups, **{group.id: group for group in command.groups}}
+    for upsert in command.upserts:
+        spec = upsert.spec
+        version = AppVersion(spec, Version(""), Version(""), Version(""))
+        imagined.apps[spec.id] = App(spec.id, Version(""))
+        imagined.versions[spec.id] = {Version(""): version}
+    for removal in command.removals:
+        imagined.apps.pop(removal.app_id, None)
+    try:
+        dependency_depths(imagined)
+    except CyclicDependenciesError:
+        return Rejected(Refusal.INVALID, "", "Dependency graph has cyclic dependencies.")
+    return None
+
+
+def _upsert(batch: Batch, upsert: Upsert, version: Version) -> Change:
+    """Store a new version of an app, unless it is what the app has already."""
+    world, spec = batch.world, upsert.spec
+    app = world.live_app(spec.id)
+    if app is None:
+        _switch(batch, AppVersion(spec, version, version, version))
+        return Change(spec.id, before=None, after=version)
+    current = world.version_of(spec.id)
+    if current.spec == spec:
+        return Change(spec.id, before=current.version, after=current.version)
+    if is_config_change(current.spec, spec):
+        new = AppVersion(spec, version, config_version=version, last_scaling_at=version)
+        backoff.forgive(batch, spec.id)
+    else:
+        new = AppVersion(spec, version, current.config_version, last_scaling_at=version)
+    _switch(batch, new)
+    return Change(spec.id, before=current.version, after=version)
+
+
+def _restart(batch: Batch, app_id: AppId, version: Version) -> Change:
+    current = batch.world.version_of(app_id)
+    backoff.forgive(batch, app_id)
+    _switch(batch, AppVersion(current.spec, version, version, current.last_scaling_at))
+    return Change(app_id, before=current.version, after=version)
+
+
+def _remove(batch: Batch, removal: Removal) -> Change:
+    app = batch.world.apps[removal.app_id]
+    batch.put(evolve(app, removed=True))
+    return Change(app.id, before=app.version, after=None)
+
+
+def _switch(batch: Batch, version: AppVersion) -> None:
+    """Store a version and make it the wanted one; versions before switches (design: store)."""
+    batch.put(version)
+    batch.put(App(version.app_id, version.version))
+    prune_versions(batch, version.app_id)
+
+
+def _deploy(
+    batch: Batch, version: Version, changes: list[Change], reverts: DeploymentId | None
+) -> Accepted:
+    """Begin a deployment of changes that are already stored."""
+    deployment = Deployment(
+        id=DeploymentId(batch.new_uuid()),
+        version=version,
+        started_at_ms=batch.now_ms,
+        steps=plan(batch.world, changes),
+        changes=tuple(changes),
+        step_started_at_ms=batch.now_ms,
+        reverts=reverts,
+    )
+    batch.put(deployment)
+    batch.publish(DeploymentStarted(deployment))
+    return Accepted(version, deployment.id)
+
+
+# ---------------------------------------------------------------- deployments
+
+
+def _cancel(batch: Batch, command: CancelDeployment) -> Answer:
+    deployment = batch.world.deployments.get(command.deployment_id)
+    if deployment is None:
+        message = f"DeploymentPlan {command.deployment_id} does not exist"
+        return Rejected(Refusal.NOT_FOUND, command.deployment_id, message)
+    if command.force:
+        _drop(batch, deployment, "cancelled by force")
+        return Accepted(deployment.version, deployment.id)
+    return revert(batch, deployment, "cancelled")
+
+
+def revert(batch: Batch, deployment: Deployment, reason: str) -> Accepted:
+    """Replace a deployment by one that takes back what it changed, and only that.
+
+    An app that was changed again since is left as it is, and an app is removed only if this
+    deployment created it.
+    """
+    _drop(batch, deployment, reason)
+    changes: list[Change] = []
+    for change in deployment.changes:
+        app = batch.world.apps.get(change.app_id)
+        if app is None or (None if app.removed else app.version) != change.after:
+            continue
+        if change.before is None:
+            batch.put(evolve(app, removed=True))
+        else:
+            batch.put(App(app.id, change.before))
+        changes.append(Change(app.id, before=change.after, after=change.before))
+    return _deploy(batch, batch.new_version(), changes, reverts=deployment.id)
+
+
+def _drop(batch: Batch, deployment: Deployment, reason: str) -> None:
+    batch.delete(Kind.DEPLOYMENT, deployment.id)
+    batch.publish(DeploymentFailed(deployment, reason))
+
+
+# ---------------------------------------------------------------------- tasks
+
+
+def _kill_tasks(batch: Batch, command: KillTasks) -> Answer:
+    world = batch.world
+    instances: list[Instance] = []
+    for task_id in command.task_ids:
+        instance_id = instance_id_of(task_id)
+        instance = None if instance_id is None else world.instances.get(instance_id)
+        if instance is None or instance.task_id != task_id:
+            message = f"Task '{task_id}' does not exist"
+            return Rejected(Refusal.NOT_FOUND, task_id, message)
+        instances.append(instance)
+    answer: Answer = Killed(tuple(instances))
+    if command.scale and instances:
+        answer = _scale_down(batch, command, instances)
+        if isinstance(answer, Rejected):
+            return answer
+    goal = Goal.DECOMMISSIONED if command.scale or command.wipe else None
+    for instance in instances:
+        current = world.instances[instance.id]
+        step(batch, current, Cause(Signal.KILL, reason="killed by an operator", goal=goal))
+    return answer
+
+
+def _scale_down(batch: Batch, command: KillTasks, instances: list[Instance]) -> Answer:
+    """Lower the instance count of each app by the number of its tasks that are killed."""
+    world = batch.world
+    killed: dict[AppId, int] = {}
+    for instance in instances:
+        killed[instance.app_id] = killed.get(instance.app_id, 0) + 1
+    upserts: list[Upsert] = []
+    for app_id, count in killed.items():
+        app = world.live_app(app_id)
+        if app is None:
+            return _not_found(app_id)
+        spec = world.spec_of(app_id)
+        left = max(0, spec.instances - count)
+        upserts.append(Upsert(evolve(spec, instances=left), expect=app.version))
+    change = ChangeApps(command.request_id, upserts=tuple(upserts), force=command.force)
+    return _change_apps(batch, change)
+
+
+def _reset_delay(batch: Batch, command: ResetDelay) -> Answer:
+    world = batch.world
+    waits = any(app_id == command.app_id for app_id, _version in world.waiting)
+    delayed = any(app_id == command.app_id for app_id, _version in world.delays)
+    if world.live_app(command.app_id) is None or not (waits or delayed):
+        message = f"Application {command.app_id} not found in tasks queue."
+        return Rejected(Refusal.NOT_FOUND, command.app_id, message)
+    backoff.forgive(batch, command.app_id)
+    world.revive_wanted = True
+    return Accepted(world.apps[command.app_id].version, None)
+
+
+# -------------------------------------------------------------------- helpers
+
+
+def _affected(command: ChangeApps) -> list[AppId]:
+    return [
+        *(upsert.spec.id for upsert in command.upserts),
+        *(removal.app_id for removal in command.removals),
+        *command.restarts,
+    ]
+
+
+def _locks(world: World, app_ids: list[AppId]) -> list[DeploymentId]:
+    locks = (world.locks.get(app_id) for app_id in app_ids)
+    return list(dict.fromkeys(lock.deployment_id for lock in locks if lock is not None))
+
+
+def _locked(app_id: AppId, in_the_way: list[DeploymentId]) -> Rejected:
+    message = (
+        "App is locked by one or more deployments. Override with the option '?force=true'. "
+        "View details at '/v2/deployments/<DEPLOYMENT_ID>'."
+    )
+    return Rejected(Refusal.LOCKED, app_id, message, tuple(in_the_way))
+
+
+def _not_found(app_id: AppId) -> Rejected:
+    return Rejected(Refusal.NOT_FOUND, app_id, f"App '{app_id}' does not exist")
+
+
+def _stale(app_id: AppId, version: Version) -> Rejected:
+    return Rejected(Refusal.STALE, app_id, f"App '{app_id}' has changed: it is at {version} now")

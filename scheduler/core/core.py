@@ -1,0 +1,189 @@
+"""Decide: ``handle`` takes one event in, ``settle`` then makes the world match what is wanted.
+
+Events are handled one by one and touch one entity each; deployments and placement are looked at
+once for the whole batch, for the apps that were touched. Neither does I/O, waits, or knows the
+time or chance other than through the batch: the same events give the same bytes.
+"""
+
+from scheduler.core.asking import begin_round, settle_round
+from scheduler.core.batch import Batch
+from scheduler.core.commands import on_command
+from scheduler.core.deadlines import deadline_of
+from scheduler.core.deployments import settle_deployment
+from scheduler.core.effects import (
+    Acknowledge,
+    Kill,
+    SchedulerDisconnected,
+    SchedulerRegistered,
+    TaskStatusChanged,
+)
+from scheduler.core.events import (
+    AgentLost,
+    CancelDeployment,
+    ChangeApps,
+    Deregistered,
+    Disconnected,
+    Event,
+    ExecutorLost,
+    KillTasks,
+    LaunchRefused,
+    MesosError,
+    OfferRescinded,
+    OffersReceived,
+    ProbeResult,
+    ReadinessResult,
+    ResetDelay,
+    StatusUpdate,
+    Subscribed,
+    Tick,
+)
+from scheduler.core.ids import InstanceId
+from scheduler.core.instance import Condition
+from scheduler.core.launches import settle_launches
+from scheduler.core.lifecycle import step
+from scheduler.core.records import Framework
+from scheduler.core.signals import Cause, Signal, classify
+from scheduler.core.strays import on_stray
+from scheduler.core.upkeep import settle_app
+from scheduler.core.verdicts import on_probe, on_readiness
+
+SETTLE_ROUNDS_MAX = 1000
+"""An app that is still not at rest after so many looks is a bug, not a busy app."""
+
+
+def handle(batch: Batch, event: Event) -> None:  # noqa: C901, PLR0912 - the dispatch table
+    """Take one event in. Its records are applied to the world before this returns."""
+    world = batch.world
+    match event:
+        case StatusUpdate():
+            _on_status(batch, event)
+        case OffersReceived():
+            for offer in event.offers:
+                world.offers.add(offer)
+        case OfferRescinded():
+            world.offers.remove(event.offer_id)
+        case ProbeResult():
+            on_probe(batch, event)
+        case ReadinessResult():
+            on_readiness(batch, event)
+        case Deregistered():
+            instance = world.instance_of(event.task_id)
+            if instance is not None:
+                step(batch, instance, Cause(Signal.DEREGISTERED))
+        case LaunchRefused():
+            _on_launch_refused(batch, event)
+        case Subscribed():
+            _on_subscribed(batch, event)
+        case Disconnected() | MesosError():
+            _on_disconnected(batch)
+        case AgentLost() | ExecutorLost():
+            # Hints that come unordered with the updates they announce (Mesos: FAILURE); the
+            # updates decide, so there is nothing to do.
+            pass
+        case Tick():
+            pass
+        case ChangeApps() | CancelDeployment() | KillTasks() | ResetDelay():
+            on_command(batch, event)
+
+
+def settle(batch: Batch) -> None:
+    """Bring every touched app closer to its target, then answer the offers at hand."""
+    world = batch.world
+    _pass_deadlines(batch)
+    for _ in range(SETTLE_ROUNDS_MAX):
+        dirty, world.dirty = world.dirty, {}
+        if not dirty:
+            break
+        touched = {lock.deployment_id: None for a in dirty if (lock := world.locks.get(a))}
+        for app_id in dirty:
+            settle_app(batch, app_id)
+        for deployment_id in touched:
+            settle_deployment(batch, deployment_id)
+    else:
+        raise AssertionError(f"apps do not come to rest: {list(dirty)[:5]}")  # noqa: F821
+    settle_launches(batch)
+    settle_round(batch)
+
+
+def resume(batch: Batch) -> None:
+    """Take over a loaded world: look at everything once, and ask again for what was under way.
+
+    Kills are sent again by their deadlines, which stand in the stored instances; everything else
+    follows from the state when it is settled.
+    """
+    world = batch.world
+    for instance in list(world.instances.values()):
+        if instance.condition is Condition.RUNNING:
+            step(batch, instance, Cause(Signal.DEADLINE))
+        elif instance.condition is Condition.KILLING and instance.task_id is not None:
+            placement = instance.placement
+            agent_id = None if placement is None else placement.agent_id
+            batch.emit(Kill(instance.task_id, agent_id, grace_s=None))
+    for app_id in world.apps:
+        world.dirty[app_id] = None
+
+
+def _on_status(batch: Batch, update: StatusUpdate) -> None:
+    """Take in what Mesos says of a task; it is acknowledged once that is durable."""
+    world = batch.world
+    world.reconciliation.heard_of(update.task_id)
+    instance = world.instance_of(update.task_id)
+    if instance is None:
+        on_stray(batch, update)
+    else:
+        if instance.task_state is not update.state:
+            batch.publish(TaskStatusChanged(instance, update))
+        step(batch, instance, Cause(classify(update), update))
+    if update.uuid is not None and update.agent_id is not None:
+        batch.emit(Acknowledge(update.task_id, update.agent_id, update.uuid))
+
+
+def _on_launch_refused(batch: Batch, event: LaunchRefused) -> None:
+    for task_id in event.task_ids:
+        instance = batch.world.instance_of(task_id)
+        if instance is not None and instance.condition is Condition.PROVISIONED:
+            step(batch, instance, Cause(Signal.LOST, reason=event.message))
+
+
+def _on_subscribed(batch: Batch, event: Subscribed) -> None:
+    world = batch.world
+    again = world.framework is not None
+    if world.framework is None:
+        batch.put(Framework(event.framework_id, registered_at_ms=batch.now_ms))
+    assert world.framework is not None
+    assert world.framework.id == event.framework_id, "Mesos gave us another framework id"
+    world.connected = True
+    world.master = event.master
+    world.offers.clear()
+    world.suppressed = False
+    world.revive_wanted = False
+    world.revived_at_ms = None
+    begin_round(batch)
+    batch.publish(SchedulerRegistered(event.framework_id, event.master, again=again))
+
+
+def _on_disconnected(batch: Batch) -> None:
+    world = batch.world
+    world.offers.clear()
+    if world.connected:
+        world.connected = False
+        world.reconciliation.next_ms = None
+        batch.publish(SchedulerDisconnected())
+
+
+def _pass_deadlines(batch: Batch) -> None:
+    """Look at every instance whose time may be over. A key may be outdated: the state decides."""
+    world = batch.world
+    for key in world.pop_due(batch.now_ms):
+        if key.startswith("@"):
+            # A launch delay is over: the app's waiting instances may ask for offers.
+            world.revive_wanted = True
+            continue
+        instance = world.instances.get(InstanceId(key))
+        if instance is None:
+            continue
+        spec = world.spec_at(instance.app_id, instance.version)
+        deadline_ms = deadline_of(instance, spec, world.settings)
+        is_due = deadline_ms is not None and deadline_ms <= batch.now_ms
+        if is_due or instance.condition is Condition.RUNNING:
+            step(batch, instance, Cause(Signal.DEADLINE))

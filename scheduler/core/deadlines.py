@@ -1,0 +1,35 @@
+"""Say until when an instance may stay in its present condition.
+
+A deadline is derived from the stored instance alone, so that a new leader waits for the rest of
+the time, not for all of it again. What happens when it passes is the ``DEADLINE`` column of the
+life cycle's table.
+"""
+
+from scheduler.core.app import AppSpec
+from scheduler.core.instance import Condition, Instance
+from scheduler.core.settings import Settings
+
+
+def deadline_of(instance: Instance, spec: AppSpec, settings: Settings) -> int | None:
+    """Return the epoch ms at which ``instance`` must be looked at; None if it may stay for ever."""
+    since_ms = instance.since_ms
+    match instance.condition:
+        case Condition.PROVISIONED:
+            # Asked about after one period, given up after the second.
+            periods = instance.unconfirmed_asks + 1
+            return since_ms + periods * settings.launch_confirm_timeout_ms
+        case Condition.STAGING | Condition.STARTING:
+            return (instance.staged_at_ms or since_ms) + settings.launch_timeout_ms
+        case Condition.DRAINING:
+            return since_ms + settings.deregister_timeout_ms
+        case Condition.KILLING:
+            period_ms = settings.kill_retry_ms + (spec.kill_grace_s or 0) * 1000
+            return since_ms + max(1, instance.kill_attempts) * period_ms
+        case Condition.UNREACHABLE:
+            strategy = spec.unreachable_strategy
+            return None if strategy is None else since_ms + strategy.inactive_after_s * 1000
+        case Condition.UNREACHABLE_INACTIVE:
+            strategy = spec.unreachable_strategy
+            return None if strategy is None else since_ms + strategy.expunge_after_s * 1000
+        case Condition.SCHEDULED | Condition.RUNNING:
+            return None

@@ -1,0 +1,60 @@
+"""Carry deployments forward: a step is over when its apps match their targets, nothing else.
+
+No step waits for an event that could be missed: each time one of its apps changed, the state is
+looked at again. A new leader therefore goes on where the old one was.
+"""
+
+from attrs import evolve
+
+from scheduler.core.batch import Batch
+from scheduler.core.deployment import Action, ActionKind, Deployment
+from scheduler.core.effects import DeploymentDone, DeploymentStepDone
+from scheduler.core.ids import DeploymentId
+from scheduler.core.records import Kind
+from scheduler.core.targets import target_of
+from scheduler.core.world import Bucket, World
+
+
+def settle_deployment(batch: Batch, deployment_id: DeploymentId) -> None:
+    """Go as many steps forward as are satisfied; end the deployment after the last one."""
+    deployment = batch.world.deployments.get(deployment_id)
+    if deployment is None:
+        return
+    while deployment.current_step < len(deployment.steps):
+        step = deployment.steps[deployment.current_step]
+        if not all(is_satisfied(batch.world, action) for action in step.actions):
+            return
+        batch.publish(DeploymentStepDone(deployment, step))
+        deployment = _next_step(batch, deployment)
+    batch.delete(Kind.DEPLOYMENT, deployment.id)
+    batch.publish(DeploymentDone(deployment))
+
+
+def is_satisfied(world: World, action: Action) -> bool:
+    """Whether an app has reached what the present step wants of it.
+
+    All wanted instances run the wanted version and serve, and no others are left; those given up
+    as out of sight do not hold a deployment up, except that a stopped app must have none.
+    """
+    if action.kind is ActionKind.START:
+        return True
+    target = target_of(world, action.app_id)
+    tallies = world.tallies.get(action.app_id, {})
+    total = sum(tally.total for tally in tallies.values())
+    if target.version is None:
+        return total == 0
+    inactive = sum(tally.count(Bucket.INACTIVE) for tally in tallies.values())
+    wanted = tallies.get(target.config_version)
+    serving = 0 if wanted is None else wanted.count(Bucket.SERVING)
+    return serving == target.instances and total - inactive == target.instances
+
+
+def _next_step(batch: Batch, deployment: Deployment) -> Deployment:
+    following = evolve(
+        deployment,
+        current_step=deployment.current_step + 1,
+        step_started_at_ms=batch.now_ms,
+    )
+    batch.put(following)
+    return following
+

@@ -1,0 +1,189 @@
+"""Answer the offers at hand: launch what waits, give back the rest, and ask for more or for none.
+
+What waits is looked at by config version of an app (one question for all its instances), in the
+order in which the versions began to wait. Every offer is answered in the step that brought it:
+used, or declined for long. Nothing is hoarded: when work appears, REVIVE brings the offers back
+within a millisecond (Mesos clears the filters at once), and an idle scheduler suppresses offers
+altogether.
+"""
+
+import heapq
+from collections.abc import Iterator
+
+from attrs import evolve
+
+from scheduler.core.batch import Batch
+from scheduler.core.effects import Accept, Decline, Launch, Revive, Suppress
+from scheduler.core.ids import AppId, Version
+from scheduler.core.instance import Condition, Instance, Placement
+from scheduler.core.offers import Place
+from scheduler.core.placement import Stock, fit
+from scheduler.core.reports import Miss
+from scheduler.core.world import Bucket, World
+
+
+def settle_launches(batch: Batch) -> None:
+    """Use or decline every offer at hand, then revive or suppress as the need is."""
+    world = batch.world
+    if not world.connected:
+        return
+    if world.offers.by_place:
+        _answer_offers(batch)
+    _ask_for_offers(batch)
+
+
+def _answer_offers(batch: Batch) -> None:
+    """Place waiting tasks on the offers, then accept what was used and decline what was not."""
+    world = batch.world
+    stocks = {place: Stock.of(offers.values()) for place, offers in world.offers.by_place.items()}
+    launches: dict[Place, list[Launch]] = {}
+    budget = world.settings.launches_max
+    for app_id, version in launchable(world, batch.now_ms):
+        if budget <= 0:
+            break
+        budget -= _place_version(batch, app_id, version, stocks, launches, budget)
+    unused: list[Place] = []
+    for place in stocks:
+        if place in launches:
+            _accept(batch, place, launches[place])
+        elif budget > 0:
+            unused.append(place)
+    # With the budget spent, what is left is looked at again in the next step.
+    offer_ids = tuple(offer_id for place in unused for offer_id in world.offers.take(place))
+    if offer_ids:
+        batch.emit(Decline(offer_ids, refuse_s=world.settings.decline_s))
+    if world.offers.by_place:
+        world.wake_at(batch.now_ms, "")
+
+
+def launchable(world: World, now_ms: int) -> list[tuple[AppId, Version]]:
+    """List the config versions that have something to launch and are not backing off."""
+    return [
+        (app_id, version)
+        for app_id, version in world.waiting
+        if not is_delayed(world, app_id, version, now_ms)
+    ]
+
+
+def is_delayed(world: World, app_id: AppId, version: Version, now_ms: int) -> bool:
+    delay = world.delays.get((app_id, version))
+    return delay is not None and now_ms < delay.until_ms
+
+
+def _place_version(
+    batch: Batch,
+    app_id: AppId,
+    version: Version,
+    stocks: dict[Place, Stock],
+    launches: dict[Place, list[Launch]],
+    budget: int,
+) -> int:
+    """Place as many waiting instances of one config version as fit. Returns how many.
+
+    The agent with the fewest of the app's instances comes first, then the emptiest. An agent
+    that refuses one instance refuses all: they ask for the same. So the cost is one try for each
+    launch and one for each agent.
+    """
+    world = batch.world
+    spec = world.spec_at(app_id, version)
+    wanted = world.spec_of(app_id).instances
+    tally = world.tally(app_id, version)
+    report = world.reports.of(app_id, version, batch.now_ms)
+    waiting = iter(list(tally.buckets[Bucket.SCHEDULED])[:budget])
+    queue = _queue(world, app_id, stocks)
+    placed = 0
+    instance = _next(world, waiting)
+    while instance is not None and queue:
+        load, free, index, place = heapq.heappop(queue)
+        stock = stocks[place]
+        if stock.is_closed or (instance.solo and stock.taken):
+            continue
+        if stock.taken >= world.settings.accept_tasks_max:
+            continue
+        found = fit(spec, stock, tally, wanted, batch.now_ms, batch.rng)
+        if isinstance(found, Miss):
+            if not stock.taken:
+                report.refused(stock.sample, found, batch.now_ms)
+            continue
+        launched = _provision(batch, instance, found, stock)
+        launches.setdefault(place, []).append(Launch(launched, spec))
+        stock.is_closed = instance.solo
+        report.used(batch.now_ms)
+        placed += 1
+        heapq.heappush(queue, (load + 1, free + spec.resources.cpus_milli, index, place))
+        instance = _next(world, waiting)
+    if instance is None and not tally.buckets[Bucket.SCHEDULED]:
+        world.reports.drop(app_id, version)
+    return placed
+
+
+def _queue(
+    world: World, app_id: AppId, stocks: dict[Place, Stock]
+) -> list[tuple[int, int, int, Place]]:
+    """Order the agents for one app: few of its instances first, then much room first."""
+    loads = world.on_agent.get(app_id, {})
+    queue = [
+        (loads.get(place[0], 0), -stock.free_cpus_milli, index, place)
+        for index, (place, stock) in enumerate(stocks.items())
+        if not stock.is_closed
+    ]
+    heapq.heapify(queue)
+    return queue
+
+
+def _next(world: World, waiting: Iterator[str]) -> Instance | None:
+    instance_id = next(waiting, None)
+    return None if instance_id is None else world.instances[instance_id]  # type: ignore[index]
+
+
+def _provision(batch: Batch, instance: Instance, placement: Placement, stock: Stock) -> Instance:
+    """Store the intent to launch: from here on the task may be alive."""
+    if batch.world.agents.get(stock.agent.id) != stock.agent:
+        batch.put(stock.agent)
+    provisioned = evolve(
+        instance,
+        condition=Condition.PROVISIONED,
+        incarnation=instance.incarnation + 1,
+        since_ms=batch.now_ms,
+        staged_at_ms=batch.now_ms,
+        placement=placement,
+    )
+    batch.put(provisioned)
+    return provisioned
+
+
+def _accept(batch: Batch, place: Place, launches: list[Launch]) -> None:
+    """Use all offers of a place. What is left over is not filtered while more work waits."""
+    world = batch.world
+    refuse_s = 0.0 if world.waiting else world.settings.decline_s
+    batch.emit(
+        Accept(
+            offer_ids=world.offers.take(place),
+            agent_id=place[0],
+            launches=tuple(launches),
+            refuse_s=refuse_s,
+        )
+    )
+    world.revive_wanted = world.revive_wanted or bool(world.waiting)
+
+
+def _ask_for_offers(batch: Batch) -> None:
+    """Revive when something new can be launched, suppress when nothing waits at all."""
+    world = batch.world
+    if not world.waiting:
+        world.revive_wanted = False
+        if not world.suppressed:
+            world.suppressed = True
+            batch.emit(Suppress())
+        return
+    if not world.revive_wanted or not launchable(world, batch.now_ms):
+        return
+    last_ms = world.revived_at_ms
+    if last_ms is not None and batch.now_ms < last_ms + world.settings.revive_interval_ms:
+        return
+    world.revive_wanted = False
+    world.suppressed = False
+    world.revived_at_ms = batch.now_ms
+    batch.emit(Revive())
+
+

@@ -1,0 +1,221 @@
+"""Decide whether a task fits what one agent offers, and take its share if it does.
+
+All offers of an agent (allocated to one role) are one heap of resources, kept apart only by
+reservation: what is reserved for our role is used before what is free for all. The questions are
+asked in the order of Marathon's rejection funnel, so that a refusal has the same name.
+"""
+
+from collections.abc import Iterable
+from random import Random
+
+from attrs import define, evolve, field
+
+from scheduler.core.app import AppSpec, PortRequest, port_requests
+from scheduler.core.constraints import unmet
+from scheduler.core.instance import Placement
+from scheduler.core.offer import UNRESERVED, Agent, Offer, Pool, PortRange
+from scheduler.core.reports import Miss, Reason
+from scheduler.core.world import Tally
+
+
+@define
+class Stock:
+    """What is left of one agent's offers while tasks are being placed on it. Mutable."""
+
+    agent: Agent
+    role: str
+    address: str
+    sample: Offer
+    """One of the offers, to show where a refusal came from."""
+    pools: list[Pool] = field(factory=list)
+    taken: int = 0
+    """Tasks placed here in this round."""
+    is_closed: bool = False
+    """Whether a task that must be alone in its ACCEPT was placed here."""
+
+    @staticmethod
+    def of(offers: Iterable[Offer]) -> "Stock":
+        """Heap up the offers of one agent; there must be at least one."""
+        listed = list(offers)
+        first = listed[0]
+        pools = [pool for offer in listed for pool in offer.pools]
+        # Reserved resources first, so that they are used before what others could use as well.
+        pools.sort(key=lambda pool: pool.role == UNRESERVED)
+        return Stock(first.agent, first.role, first.address, first, pools)
+
+    @property
+    def free_cpus_milli(self) -> int:
+        return sum(pool.cpus_milli for pool in self.pools)
+
+
+def fit(
+    spec: AppSpec, stock: Stock, tally: Tally, instances: int, now_ms: int, rng: Random
+) -> Placement | Miss:
+    """Place one task of ``spec`` on ``stock`` and take its share; or say what is missing.
+
+    A Miss takes nothing. Ports that the app leaves open are chosen at random from the offered
+    ones, so that a port just freed is not used again at once.
+    """
+    miss = _unfit_agent(spec, stock, tally, instances, now_ms)
+    if miss is not None:
+        return miss
+    usable = _usable(spec, stock)
+    need = spec.resources
+    for reason, wanted, offered in (
+        (Reason.CPUS, need.cpus_milli, sum(pool.cpus_milli for pool in usable)),
+        (Reason.MEM, need.mem_mib, sum(pool.mem_mib for pool in usable)),
+        (Reason.DISK, need.disk_mib, sum(pool.disk_mib for pool in usable)),
+        (Reason.GPUS, need.gpus, sum(pool.gpus for pool in usable)),
+    ):
+        if wanted > offered:
+            return Miss(reason, stock.agent.host, _amount(reason, wanted), _amount(reason, offered))
+    ports = choose_ports(port_requests(spec), usable, rng)
+    if ports is None:
+        wanted_ports = ", ".join(str(request.host_port) for request in port_requests(spec))
+        return Miss(Reason.PORTS, stock.agent.host, wanted_ports, _ranges(usable))
+    if need.gpus == 0 and any(pool.gpus for pool in stock.pools):
+        return Miss(Reason.SCARCE, stock.agent.host, "no GPU", "an agent with GPUs")
+    return _take(spec, stock, ports)
+
+
+def choose_ports(
+    requests: tuple[PortRequest, ...], pools: list[Pool], rng: Random
+) -> tuple[int, ...] | None:
+    """Choose a host port for each request, all different; None if the pools cannot serve them.
+
+    O(ranges + requests), whatever the size of the ranges.
+    """
+    ranges = [port_range for pool in pools for port_range in pool.ports]
+    fixed = {request.host_port for request in requests if request.host_port}
+    if any(not any(r.begin <= port <= r.end for r in ranges) for port in fixed):
+        return None
+    total = sum(r.end - r.begin + 1 for r in ranges)
+    if total < len(requests):
+        return None
+    start = rng.randrange(total) if total else 0
+    free = _walk(ranges, start, total, fixed)
+    return tuple(request.host_port or next(free) for request in requests)
+
+
+def _walk(ranges: list[PortRange], start: int, total: int, skip: set[int]) -> Iterable[int]:  # noqa: D401
+    """Yield every port once, from position ``start`` of the ranges laid end to end."""
+    for offset in range(total):
+        position = (start + offset) % total
+        for r in ranges:
+            size = r.end - r.begin + 1
+            if position < size:
+                if r.begin + position not in skip:
+                    yield r.begin + position
+                break
+            position -= size
+
+
+def _unfit_agent(
+    spec: AppSpec, stock: Stock, tally: Tally, instances: int, now_ms: int
+) -> Miss | None:
+    """Ask what depends on the agent alone: role, constraints, reservations, maintenance."""
+    host = stock.agent.host
+    if spec.role != stock.role:
+        return Miss(Reason.ROLE, host, spec.role, stock.role)
+    constraint = unmet(spec.constraints, stock.agent, tally.placed, instances)
+    if constraint is not None:
+        wanted = f"{constraint.field} {constraint.operator} {constraint.value or ''}".strip()
+        return Miss(Reason.CONSTRAINT, host, wanted, "not met")
+    if not _usable(spec, stock):
+        roles = ", ".join(spec.accepted_resource_roles or ())
+        return Miss(Reason.RESERVATION, host, roles, "none of these")
+    start_ms = stock.sample.unavailable_from_ms
+    if start_ms is not None and start_ms <= now_ms:
+        return Miss(Reason.MAINTENANCE, host, "a long-running agent", "under maintenance")
+    return None
+
+
+def _usable(spec: AppSpec, stock: Stock) -> list[Pool]:
+    accepted = spec.accepted_resource_roles
+    if accepted is None:
+        return stock.pools
+    return [pool for pool in stock.pools if pool.role in accepted]
+
+
+def _take(spec: AppSpec, stock: Stock, ports: tuple[int, ...]) -> Placement:
+    """Move a task's share from the stock into a placement. The share must be there."""
+    accepted = spec.accepted_resource_roles
+    need = spec.resources
+    cpus, mem, disk, gpus = need.cpus_milli, need.mem_mib, need.disk_mib, need.gpus
+    wanted_ports = set(ports)
+    shares: list[Pool] = []
+    for index, pool in enumerate(stock.pools):
+        if accepted is not None and pool.role not in accepted:
+            continue
+        own_ports = sorted(p for p in wanted_ports if _holds(pool, p))
+        share = evolve(
+            pool,
+            cpus_milli=min(cpus, pool.cpus_milli),
+            mem_mib=min(mem, pool.mem_mib),
+            disk_mib=min(disk, pool.disk_mib),
+            gpus=min(gpus, pool.gpus),
+            ports=tuple(PortRange(port, port) for port in own_ports),
+        )
+        if not (share.cpus_milli or share.mem_mib or share.disk_mib or share.gpus or own_ports):
+            continue
+        cpus -= share.cpus_milli
+        mem -= share.mem_mib
+        disk -= share.disk_mib
+        gpus -= share.gpus
+        wanted_ports.difference_update(own_ports)
+        shares.append(share)
+        stock.pools[index] = _minus(pool, share, own_ports)
+    assert not (cpus or mem or disk or gpus or wanted_ports), "took a share that was not there"
+    stock.taken += 1
+    return Placement(
+        agent_id=stock.agent.id,
+        host=stock.agent.host,
+        pools=tuple(shares),
+        allocated_role=stock.role,
+        host_ports=ports,
+        address=stock.address,
+        region=stock.agent.region,
+        zone=stock.agent.zone,
+    )
+
+
+def _minus(pool: Pool, share: Pool, ports: list[int]) -> Pool:
+    return evolve(
+        pool,
+        cpus_milli=pool.cpus_milli - share.cpus_milli,
+        mem_mib=pool.mem_mib - share.mem_mib,
+        disk_mib=pool.disk_mib - share.disk_mib,
+        gpus=pool.gpus - share.gpus,
+        ports=without_ports(pool.ports, ports),
+    )
+
+
+def without_ports(ranges: tuple[PortRange, ...], ports: list[int]) -> tuple[PortRange, ...]:
+    """Cut single ports out of ranges."""
+    for port in ports:
+        cut: list[PortRange] = []
+        for r in ranges:
+            if not r.begin <= port <= r.end:
+                cut.append(r)
+                continue
+            if r.begin < port:
+                cut.append(PortRange(r.begin, port - 1))
+            if port < r.end:
+                cut.append(PortRange(port + 1, r.end))
+        ranges = tuple(cut)
+    return ranges
+
+
+def _holds(pool: Pool, port: int) -> bool:
+    return any(r.begin <= port <= r.end for r in pool.ports)
+
+
+def _amount(reason: Reason, value: int) -> str:
+    if reason is Reason.CPUS:
+        return f"{value / 1000:g} cpus"
+    return f"{value} GPUs" if reason is Reason.GPUS else f"{value} MiB"
+
+
+def _ranges(pools: list[Pool]) -> str:
+    texts = [f"{r.begin}-{r.end}" for pool in pools for r in pool.ports]
+    return ", ".join(texts[:5]) + ("…" if len(texts) > 5 else "") or "no ports"  # noqa: PLR2004

@@ -1,0 +1,53 @@
+"""Answer for tasks that no instance stands for: kept, listed, and killed only with proof.
+
+Three kinds of stray. A task of an earlier incarnation, or of an instance with a tombstone, is
+ours and has ended as far as our records go: if Mesos says that it runs, it is killed, a few at a
+time. Any other task of our framework id is a riddle (an old store restored, a second scheduler):
+it is listed and left alone, because killing it could kill a cluster.
+"""
+
+from scheduler.core.batch import Batch
+from scheduler.core.effects import Kill, UnknownTask
+from scheduler.core.events import StatusUpdate
+from scheduler.core.ids import InstanceId, TaskId, instance_id_of
+from scheduler.core.instance import TaskState
+from scheduler.core.world import World
+
+SILENT = frozenset({TaskState.UNKNOWN, TaskState.UNREACHABLE})
+"""States that do not say that the task exists: Mesos answers them for any id."""
+
+
+def on_stray(batch: Batch, update: StatusUpdate) -> None:
+    """Take in an update for a task that is not the present one of any instance."""
+    world = batch.world
+    if update.state.is_terminal or update.state in SILENT:
+        if update.state.is_terminal:
+            world.unknown_tasks.pop(update.task_id, None)
+        return
+    ended_by_us = has_ended(world, update.task_id)
+    is_news = world.unknown_tasks.get(update.task_id) != update.state
+    if is_news:
+        batch.publish(UnknownTask(update, ended_by_us=ended_by_us))
+    if ended_by_us and _may_kill(world, update.task_id):
+        batch.emit(Kill(update.task_id, update.agent_id, grace_s=None))
+    world.unknown_tasks[update.task_id] = update.state
+
+
+def has_ended(world: World, task_id: TaskId) -> bool:
+    """Whether our own records show that we launched this task and that it has ended."""
+    instance_id = instance_id_of(task_id)
+    if instance_id is None:
+        return False
+    incarnation = int(task_id.rpartition(".")[2])
+    instance = world.instances.get(instance_id)
+    if instance is not None:
+        return incarnation <= instance.incarnation and instance.task_id != task_id
+    tombstone = world.ended.get(InstanceId(instance_id))
+    return tombstone is not None and incarnation <= tombstone.incarnation
+
+
+def _may_kill(world: World, task_id: TaskId) -> bool:
+    """Never many at once: beyond the limit an operator has to look first."""
+    share = len(world.instances) // 100
+    limit = max(world.settings.unknown_kill_max, share)
+    return task_id in world.unknown_tasks or len(world.unknown_tasks) < limit

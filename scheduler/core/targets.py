@@ -1,0 +1,49 @@
+"""Say what an app should look like at this moment: which version, how many instances.
+
+With a deployment under way that is the version before it until its step has begun, and the
+version after it from then on; without one it is simply the version the app points at.
+"""
+
+from attrs import frozen
+
+from scheduler.core.app import AppSpec
+from scheduler.core.ids import AppId, Version
+from scheduler.core.records import AppVersion
+from scheduler.core.world import World
+
+
+@frozen
+class Target:
+    """``version`` None: the app shall have no instance at all."""
+
+    version: AppVersion | None
+    is_rolling: bool
+    """Whether instances of other config versions are to be replaced. Outside a deployment they
+    are left in peace: an operator who stopped a deployment by force wants no more changes."""
+
+    @property
+    def instances(self) -> int:
+        return 0 if self.version is None else self.version.spec.instances
+
+    @property
+    def spec(self) -> AppSpec:
+        assert self.version is not None
+        return self.version.spec
+
+    @property
+    def config_version(self) -> Version:
+        assert self.version is not None
+        return self.version.config_version
+
+
+def target_of(world: World, app_id: AppId) -> Target:
+    """Decide the present target of an app; an unknown or removed app has none."""
+    lock = world.locks.get(app_id)
+    if lock is None:
+        app = world.live_app(app_id)
+        return Target(None if app is None else world.version_of(app_id), is_rolling=False)
+    current_step = world.deployments[lock.deployment_id].current_step
+    has_begun = lock.step is not None and current_step >= lock.step
+    version = lock.change.after if has_begun else lock.change.before
+    known = world.versions.get(app_id, {})
+    return Target(None if version is None else known[version], is_rolling=has_begun)

@@ -1,0 +1,371 @@
+"""Carry out the cells of the life cycle's table: one function for each thing that can be done.
+
+Each takes an instance as it is stored, and a cause, and stores the instance that follows from
+them. None looks at other instances: what an app then needs is decided when it is settled.
+"""
+
+from attrs import evolve
+
+from scheduler.core import backoff
+from scheduler.core.app import AppSpec
+from scheduler.core.batch import Batch
+from scheduler.core.deadlines import deadline_of
+from scheduler.core.effects import InstanceHealthChanged, Kill, Reconcile, UnhealthyKill
+from scheduler.core.events import StatusUpdate
+from scheduler.core.health import Health, health_of, is_serving
+from scheduler.core.instance import Condition, Goal, Instance
+from scheduler.core.records import Ended, Failure, Kind
+from scheduler.core.signals import Cause, Signal, is_draining
+from scheduler.core.targets import target_of
+
+UNCONFIRMED_ASKS_MAX = 1
+"""How often Mesos is asked about a launch that it never mentioned, before it is replaced."""
+BRAKE_LOOK_MS = 10_000
+"""How long a condemned instance waits for another look while the brake holds."""
+
+
+
+def ignore(_batch: Batch, _instance: Instance, _cause: Cause) -> None:
+    """Do nothing, on purpose: the signal is late, repeated or of no meaning here."""
+
+
+def illegal(batch: Batch, instance: Instance, cause: Cause) -> None:
+    batch.world.illegal[(instance.condition, cause.signal)] += 1
+
+
+def advance(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Go on to Staging or Starting."""
+    update = _update(cause)
+    condition = Condition.STAGING if cause.signal is Signal.STAGING else Condition.STARTING
+    batch.put(
+        evolve(
+            instance,
+            condition=condition,
+            since_ms=batch.now_ms,
+            task_state=update.state,
+            last_message=update.message or None,
+        )
+    )
+
+
+def run(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Reach RUNNING for the first time with this task."""
+    update = _update(cause)
+    spec = batch.world.spec_at(instance.app_id, instance.version)
+    running = evolve(
+        instance,
+        condition=Condition.RUNNING,
+        since_ms=batch.now_ms,
+        started_at_ms=batch.now_ms,
+        task_state=update.state,
+        mesos_healthy=update.healthy,
+        addresses=update.addresses,
+        ready=not spec.readiness_checks,
+        last_message=update.message or None,
+    )
+    put_health(batch, instance, running)
+
+
+def refresh(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Take over what a further RUNNING update adds; absence never overwrites knowledge."""
+    update = _update(cause)
+    healthy = instance.mesos_healthy if update.healthy is None else update.healthy
+    addresses = update.addresses or instance.addresses
+    if healthy == instance.mesos_healthy and addresses == instance.addresses:
+        return
+    put_health(batch, instance, evolve(instance, mesos_healthy=healthy, addresses=addresses))
+
+
+def come_back(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Welcome a task that was out of sight; its instance was kept for this."""
+    update = _update(cause)
+    was_running = instance.started_at_ms is not None
+    if cause.signal is Signal.RUNNING and not was_running:
+        run(batch, instance, cause)
+        return
+    returned = evolve(
+        instance,
+        condition=Condition.RUNNING if was_running else Condition.STAGING,
+        since_ms=batch.now_ms,
+        task_state=update.state,
+    )
+    put_health(batch, instance, returned)
+
+
+def kill_begun(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Note that the task is being killed, whoever asked for it."""
+    update = _update(cause)
+    if instance.condition is Condition.KILLING:
+        return
+    reason = "agent is draining" if is_draining(update) else "killed by others"
+    batch.put(
+        evolve(
+            instance,
+            condition=Condition.KILLING,
+            since_ms=batch.now_ms,
+            task_state=update.state,
+            kill_reason=instance.kill_reason or reason,
+            kill_attempts=1,
+        )
+    )
+
+
+def crash(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """The task ended by itself: replace it after the back-off."""
+    _remember_failure(batch, instance, _update(cause))
+    if instance.goal is Goal.RUNNING:
+        backoff.penalise(batch, instance.app_id, instance.version)
+    end(batch, instance, cause)
+
+
+def refuse(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Mesos would not run it. It is tried once alone, then the app backs off to its maximum.
+
+    One bad task in a shared ACCEPT can fail its neighbours with the same message (traces:
+    06-invalid-launches), so the first refusal blames nobody.
+    """
+    update = _update(cause)
+    if instance.condition is Condition.PROVISIONED and not instance.solo:
+        _reschedule(batch, instance, solo=True, message=update.message)
+        return
+    _remember_failure(batch, instance, update)
+    if instance.goal is Goal.RUNNING:
+        backoff.refuse_ms(batch, instance.app_id, instance.version)
+    end(batch, instance, cause)
+
+
+def end(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """The task is over: launch the instance again, or forget it if that is its goal."""
+    message = cause.update.message if cause.update is not None else cause.reason
+    app_exists = target_of(batch.world, instance.app_id).version is not None
+    if instance.goal is Goal.RUNNING and app_exists:
+        _reschedule(batch, instance, solo=False, message=message)
+    else:
+        expunge(batch, instance)
+
+
+def cut_off(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """The agent is out of sight: wait for it as the strategy says (0 s: not at all)."""
+    update = _update(cause)
+    gone_ms = update.unreachable_since_ms
+    lost = evolve(
+        instance,
+        condition=Condition.UNREACHABLE,
+        since_ms=batch.now_ms if gone_ms is None else min(gone_ms, batch.now_ms),
+        task_state=update.state,
+        healthy_since_ms=None,
+    )
+    batch.put(lost)
+    if _is_overdue(batch, lost):
+        give_up(batch, lost, cause)
+
+
+def abandon(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Give up a task that is out of sight and was to be killed; try to kill it anyway."""
+    _send_kill(batch, instance)
+    end(batch, evolve(instance, goal=cause.goal or instance.goal), cause)
+
+
+def start_kill(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Begin to end the task: out of discovery first, where it may be registered."""
+    goal = cause.goal or instance.goal
+    drains = batch.world.settings.discovery and instance.condition is Condition.RUNNING
+    ending = evolve(
+        instance,
+        goal=goal,
+        condition=Condition.DRAINING if drains else Condition.KILLING,
+        since_ms=batch.now_ms,
+        kill_reason=cause.reason,
+        kill_attempts=0 if drains else 1,
+        deregistered=False,
+        healthy_since_ms=None,
+    )
+    batch.put(ending)
+    if not drains:
+        _send_kill(batch, ending)
+
+
+def retarget(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Already being ended: only what comes after it changes."""
+    if cause.goal is not None and cause.goal is not instance.goal:
+        batch.put(evolve(instance, goal=cause.goal))
+
+
+def withdraw(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Give up an instance that waits to be launched, or has lost its task for good."""
+    if cause.goal is not None and cause.goal is not Goal.RUNNING:
+        expunge(batch, instance)
+
+
+def drained(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Discovery has let the task go, or has had its time: kill it."""
+    killing = evolve(
+        instance,
+        condition=Condition.KILLING,
+        since_ms=batch.now_ms,
+        kill_attempts=1,
+        deregistered=cause.signal is Signal.DEREGISTERED,
+    )
+    batch.put(killing)
+    _send_kill(batch, killing)
+
+
+def kill_again(batch: Batch, instance: Instance, _cause: Cause) -> None:
+    """The kill had no effect in time: it may have been lost, so send it once more."""
+    again = evolve(instance, kill_attempts=instance.kill_attempts + 1)
+    batch.put(again)
+    _send_kill(batch, again)
+
+
+def confirm(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Nothing was heard of a launch: ask about it; the next time replace it under a new id."""
+    if instance.unconfirmed_asks >= UNCONFIRMED_ASKS_MAX:
+        _send_kill(batch, instance)
+        end(batch, instance, cause)
+        return
+    asked = evolve(instance, unconfirmed_asks=instance.unconfirmed_asks + 1)
+    batch.put(asked)
+    assert asked.task_id is not None
+    assert asked.placement is not None
+    batch.emit(Reconcile(((asked.task_id, asked.placement.agent_id),)))
+
+
+def overdue(batch: Batch, instance: Instance, _cause: Cause) -> None:
+    """The task does not get past its start: kill it, so that it is launched again."""
+    start_kill(batch, instance, Cause(Signal.KILL, reason="did not start in time"))
+
+
+def give_up(batch: Batch, instance: Instance, _cause: Cause) -> None:
+    """Stop counting on a task out of sight: it is replaced, but known if it returns."""
+    inactive = evolve(instance, condition=Condition.UNREACHABLE_INACTIVE)
+    batch.put(inactive)
+    if _is_overdue(batch, inactive):
+        expunge(batch, inactive)
+
+
+def expunge_lost(batch: Batch, instance: Instance, _cause: Cause) -> None:
+    expunge(batch, instance)
+
+
+def judge(batch: Batch, instance: Instance, _cause: Cause) -> None:
+    """Kill a running task that has failed a check too often in a row.
+
+    While the disaster brake holds (most checks fail at once, so the prober is suspect) nothing is
+    killed; the instance is looked at again a little later.
+    """
+    spec = batch.world.spec_at(instance.app_id, instance.version)
+    reason = fatal_check(instance, spec)
+    if reason is None:
+        return
+    if batch.world.is_braked:
+        batch.world.wake_at(batch.now_ms + BRAKE_LOOK_MS, instance.id)
+        return
+    assert instance.task_id is not None
+    batch.publish(UnhealthyKill(instance, instance.task_id, reason))
+    start_kill(batch, instance, Cause(Signal.KILL, reason=reason))
+
+
+def fatal_check(instance: Instance, spec: AppSpec) -> str | None:
+    """Name the check that condemns an instance, None if there is none.
+
+    Marathon: maxConsecutiveFailures 0 never kills.
+    """
+    for check, result in zip(spec.health_checks, instance.checks, strict=False):
+        limit = check.max_consecutive_failures
+        if result.alive is False and 0 < limit <= result.consecutive_failures:
+            cause = result.last_failure_cause or "no cause given"
+            return f"{check.protocol} check failed {result.consecutive_failures} times: {cause}"
+    return None
+
+
+# ------------------------------------------------------------------- helpers
+
+
+def put_health(batch: Batch, before: Instance, after: Instance) -> None:
+    """Store an instance whose health may have changed, and tell of it when it has."""
+    spec = batch.world.spec_at(after.app_id, after.version)
+    serving = is_serving(after, spec)
+    since_ms = (after.healthy_since_ms or batch.now_ms) if serving else None
+    after = evolve(after, healthy_since_ms=since_ms)
+    if after == before:
+        return
+    batch.put(after)
+    was, is_now = health_of(before, spec), health_of(after, spec)
+    if was is not is_now and is_now in {Health.HEALTHY, Health.UNHEALTHY}:
+        batch.publish(InstanceHealthChanged(after, healthy=is_now is Health.HEALTHY))
+
+
+def expunge(batch: Batch, instance: Instance) -> None:
+    """Forget an instance; what it launched stays known by its tombstone."""
+    batch.delete(Kind.INSTANCE, instance.id)
+    if instance.incarnation == 0:
+        return
+    batch.put(
+        Ended(
+            instance_id=instance.id,
+            app_id=instance.app_id,
+            incarnation=instance.incarnation,
+            at_ms=batch.now_ms,
+        )
+    )
+    ended = batch.world.ended
+    if len(ended) > batch.world.settings.ended_max:
+        batch.delete(Kind.ENDED, next(iter(ended)))
+
+
+def _reschedule(batch: Batch, instance: Instance, *, solo: bool, message: str) -> None:
+    """Send an instance back to wait for a place, in the version that is wanted now."""
+    target = target_of(batch.world, instance.app_id)
+    version = instance.version
+    if target.version is not None and target.is_rolling:
+        version = target.config_version
+    batch.put(
+        Instance(
+            id=instance.id,
+            app_id=instance.app_id,
+            version=version,
+            goal=instance.goal,
+            incarnation=instance.incarnation,
+            since_ms=batch.now_ms,
+            created_at_ms=instance.created_at_ms,
+            solo=solo,
+            last_message=message or None,
+        )
+    )
+    batch.world.revive_wanted = True
+
+
+def _is_overdue(batch: Batch, instance: Instance) -> bool:
+    """Whether a condition's time is over in the moment it begins (strategies of 0 s)."""
+    world = batch.world
+    spec = world.spec_at(instance.app_id, instance.version)
+    deadline_ms = deadline_of(instance, spec, world.settings)
+    return deadline_ms is not None and deadline_ms <= batch.now_ms
+
+
+def _send_kill(batch: Batch, instance: Instance) -> None:
+    task_id = instance.task_id
+    assert task_id is not None
+    agent_id = instance.placement.agent_id if instance.placement is not None else None
+    batch.emit(Kill(task_id=task_id, agent_id=agent_id, grace_s=None))
+
+
+def _remember_failure(batch: Batch, instance: Instance, update: StatusUpdate) -> None:
+    placement = instance.placement
+    batch.put(
+        Failure(
+            app_id=instance.app_id,
+            task_id=update.task_id,
+            state=update.state,
+            message=update.message,
+            host=placement.host if placement is not None else "",
+            agent_id=placement.agent_id if placement is not None else None,
+            version=instance.version,
+            at_ms=batch.now_ms,
+        )
+    )
+
+
+def _update(cause: Cause) -> StatusUpdate:
+    assert cause.update is not None, f"{cause.signal} without an update"
+    return cause.update

@@ -1,0 +1,455 @@
+"""Hold everything that is known: frozen entities, and the indexes that decisions read.
+
+Stored entities change only through ``apply``, live and at load alike. The indexes are kept by
+app, config version and bucket, so that no decision ever walks over an app's instances. What is
+not stored (offers, the connection, timers, reports) lives here too and starts empty in every
+term of a leader.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from typing import TypeVar
+
+from attrs import frozen
+
+from scheduler.core.app import AppSpec
+from scheduler.core.deadlines import deadline_of
+from scheduler.core.deployment import Change, Deployment
+from scheduler.core.health import Health, health_of
+from scheduler.core.ids import (
+    AgentId,
+    AppId,
+    DeploymentId,
+    GroupId,
+    InstanceId,
+    TaskId,
+    Version,
+    instance_id_of,
+)
+from scheduler.core.instance import Condition, Goal, Instance
+from scheduler.core.offer import Agent
+from scheduler.core.offers import OfferBook
+from scheduler.core.reconciliation import Reconciliation
+from scheduler.core.records import (
+    App,
+    AppVersion,
+    Delay,
+    Ended,
+    Failure,
+    Framework,
+    Group,
+    Kind,
+    Put,
+    Record,
+)
+from scheduler.core.reports import Reports
+from scheduler.core.settings import Settings
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Bucket(Enum):
+    """What an instance counts as when an app is compared with its target."""
+
+    SCHEDULED = "scheduled"
+    """Wanted, waiting for a place: no task."""
+    PENDING = "pending"
+    """A task is on its way to RUNNING."""
+    UNPROVEN = "unproven"
+    """Running, its checks have said nothing yet."""
+    UNHEALTHY = "unhealthy"
+    SERVING = "serving"
+    """Running, healthy (or without checks) and ready."""
+    UNREACHABLE = "unreachable"
+    """Out of sight, still waited for."""
+    INACTIVE = "inactive"
+    """Out of sight and given up: replaced, but not forgotten."""
+    RECYCLING = "recycling"
+    """Being ended, to be launched again under the same instance id."""
+    DOOMED = "doomed"
+    """Being ended for good."""
+
+
+ACTIVE = (
+    Bucket.SCHEDULED,
+    Bucket.PENDING,
+    Bucket.UNPROVEN,
+    Bucket.UNHEALTHY,
+    Bucket.SERVING,
+    Bucket.UNREACHABLE,
+    Bucket.RECYCLING,
+)
+"""Buckets that fill a place in the app's instance count."""
+
+
+class Tally:
+    """The instances of one config version of an app, by bucket, oldest arrival first."""
+
+    __slots__ = ("buckets", "placed")
+
+    def __init__(self) -> None:
+        self.buckets: dict[Bucket, dict[InstanceId, None]] = {bucket: {} for bucket in Bucket}
+        self.placed: dict[str, Counter[str]] = {}
+        """Constraint field → value → possibly live instances there."""
+
+    def count(self, bucket: Bucket) -> int:
+        return len(self.buckets[bucket])
+
+    @property
+    def active(self) -> int:
+        return sum(len(self.buckets[bucket]) for bucket in ACTIVE)
+
+    @property
+    def total(self) -> int:
+        return sum(len(ids) for ids in self.buckets.values())
+
+
+@frozen
+class Lock:
+    """An app's part in the deployment that works on it."""
+
+    deployment_id: DeploymentId
+    change: Change
+    step: int | None
+    """Index of the step that acts on the app; None if no step does."""
+
+
+@frozen
+class AppCounts:
+    """The counters of Marathon's AppInfo."""
+
+    staged: int
+    running: int
+    healthy: int
+    unhealthy: int
+
+
+class World:
+    """The state of one leader's term."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.framework: Framework | None = None
+        self.groups: dict[GroupId, Group] = {}
+        self.apps: dict[AppId, App] = {}
+        self.versions: dict[AppId, dict[Version, AppVersion]] = {}
+        self.agents: dict[AgentId, Agent] = {}
+        self.deployments: dict[DeploymentId, Deployment] = {}
+        self.instances: dict[InstanceId, Instance] = {}
+        self.delays: dict[tuple[AppId, Version], Delay] = {}
+        self.failures: dict[AppId, Failure] = {}
+        self.ended: dict[InstanceId, Ended] = {}
+
+        self.tallies: dict[AppId, dict[Version, Tally]] = {}
+        self.on_agent: dict[AppId, Counter[AgentId]] = {}
+        """App → agent → instances that may be alive there."""
+        self.locks: dict[AppId, Lock] = {}
+        """Which deployment works on an app, and its part in it."""
+        self.waiting: dict[tuple[AppId, Version], None] = {}
+        """Config versions that have an instance to launch."""
+        self.last_version: Version = Version("")
+        """The greatest version ever given: the next one is greater."""
+
+        self.dirty: dict[AppId, None] = {}
+        self._changes: list[tuple[Instance | None, Instance | None]] = []
+        self._timers: list[tuple[int, str]] = []
+
+        # Volatile: of this term, this connection.
+        self.connected = False
+        self.master: str | None = None
+        self.offers = OfferBook()
+        self.suppressed = False
+        self.revive_wanted = False
+        self.revived_at_ms: int | None = None
+        self.reconciliation = Reconciliation()
+        self.reports = Reports()
+        self.unknown_tasks: dict[TaskId, str] = {}
+        """Tasks that Mesos reports for us and that we do not know → what was last said."""
+        self.illegal: Counter[tuple[str, str]] = Counter()
+        """(condition, signal) → how often a cell that nobody thought of was met."""
+        self.once_healthy = 0
+        """Instances running whose checks succeeded at least once."""
+        self.failing = 0
+        """Those of them whose checks fail now."""
+
+    # ---------------------------------------------------------------- changes
+
+    def apply(self, record: Record) -> None:
+        """Take over one record. Live and at load this is the only way stored state changes."""
+        value = record.value if isinstance(record, Put) else None
+        match record.kind:
+            case Kind.INSTANCE:
+                self._apply_instance(InstanceId(record.key), value)
+            case Kind.APP:
+                self._apply_app(AppId(record.key), value)
+            case Kind.VERSION:
+                self._apply_version(record.key, value)
+            case Kind.DEPLOYMENT:
+                self._apply_deployment(DeploymentId(record.key), value)
+            case Kind.DELAY:
+                app_id, _, version = record.key.partition("@")
+                _set(self.delays, (AppId(app_id), Version(version)), value, Delay)
+                self.dirty[AppId(app_id)] = None
+                if isinstance(value, Delay):
+                    self.wake_at(value.until_ms, f"@{record.key}")
+            case Kind.FRAMEWORK:
+                assert value is None or isinstance(value, Framework)
+                self.framework = value
+            case Kind.GROUP:
+                _set(self.groups, GroupId(record.key), value, Group)
+            case Kind.AGENT:
+                _set(self.agents, AgentId(record.key), value, Agent)
+            case Kind.FAILURE:
+                _set(self.failures, AppId(record.key), value, Failure)
+            case Kind.ENDED:
+                _set(self.ended, InstanceId(record.key), value, Ended)
+
+    def load(self, records: Iterable[Record]) -> None:
+        """Apply stored records, whatever their order: those that others refer to go first."""
+        by_kind: dict[Kind, list[Record]] = {kind: [] for kind in Kind}
+        for record in records:
+            by_kind[record.kind].append(record)
+        for kind in Kind:
+            for record in by_kind[kind]:
+                self.apply(record)
+
+    def take_changes(self) -> list[tuple[Instance | None, Instance | None]]:
+        """Return (before, after) of every instance change since the last call."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def wake_at(self, at_ms: int, key: str) -> None:
+        """Ask for a look at ``key`` (an instance id, or ``@app@version``) at ``at_ms``."""
+        heapq.heappush(self._timers, (at_ms, key))
+
+    def pop_due(self, now_ms: int) -> Iterator[str]:
+        """Yield the keys whose time has come, earliest first."""
+        while self._timers and self._timers[0][0] <= now_ms:
+            yield heapq.heappop(self._timers)[1]
+
+    @property
+    def next_due_ms(self) -> int | None:
+        """When the next Tick is wanted, epoch ms; None if nothing waits for time to pass."""
+        times = [self._timers[0][0]] if self._timers else []
+        if self.reconciliation.next_ms is not None and self.connected:
+            times.append(self.reconciliation.next_ms)
+        if self.revive_wanted and self.connected and self.revived_at_ms is not None:
+            times.append(self.revived_at_ms + self.settings.revive_interval_ms)
+        return min(times, default=None)
+
+    # ---------------------------------------------------------------- reading
+
+    def version_of(self, app_id: AppId) -> AppVersion:
+        """Return the wanted version of an app that exists (removed or not)."""
+        return self.versions[app_id][self.apps[app_id].version]
+
+    def spec_of(self, app_id: AppId) -> AppSpec:
+        return self.version_of(app_id).spec
+
+    def spec_at(self, app_id: AppId, config_version: Version) -> AppSpec:
+        """Return the definition that instances of ``config_version`` run."""
+        return self.versions[app_id][config_version].spec
+
+    def live_app(self, app_id: AppId) -> App | None:
+        """Return the app if the API may show it: it exists and is not being removed."""
+        app = self.apps.get(app_id)
+        return None if app is None or app.removed else app
+
+    def tally(self, app_id: AppId, version: Version) -> Tally:
+        return self.tallies.setdefault(app_id, {}).setdefault(version, Tally())
+
+    def instances_of(self, app_id: AppId) -> Iterator[Instance]:
+        """Yield an app's instances, by version and bucket: for display, never to decide."""
+        for tally in self.tallies.get(app_id, {}).values():
+            for ids in tally.buckets.values():
+                for instance_id in ids:
+                    yield self.instances[instance_id]
+
+    def counts_of(self, app_id: AppId) -> AppCounts:
+        """Count as Marathon's API does; O(config versions), not O(instances)."""
+        staged = running = healthy = unhealthy = 0
+        for version, tally in self.tallies.get(app_id, {}).items():
+            has_checks = bool(self.spec_at(app_id, version).health_checks)
+            sick = tally.count(Bucket.UNHEALTHY)
+            serving = tally.count(Bucket.SERVING)
+            staged += tally.count(Bucket.PENDING)
+            running += serving + sick + tally.count(Bucket.UNPROVEN)
+            running += tally.count(Bucket.RECYCLING) + tally.count(Bucket.DOOMED)
+            healthy += serving if has_checks else 0
+            unhealthy += sick
+        return AppCounts(staged=staged, running=running, healthy=healthy, unhealthy=unhealthy)
+
+    def instance_of(self, task_id: TaskId) -> Instance | None:
+        """Return the instance whose present task is ``task_id``."""
+        instance = self.instances.get(instance_id_of(task_id) or InstanceId(""))
+        return instance if instance is not None and instance.task_id == task_id else None
+
+    def deployment_of(self, app_id: AppId) -> Deployment | None:
+        lock = self.locks.get(app_id)
+        return None if lock is None else self.deployments[lock.deployment_id]
+
+    def bucket_of(self, instance: Instance) -> Bucket:
+        """Say what an instance counts as. The order of the rules matters."""
+        condition = instance.condition
+        if instance.goal is not Goal.RUNNING:
+            return Bucket.DOOMED
+        if condition is Condition.RUNNING:
+            return self._running_bucket(instance)
+        return _BUCKETS[condition]
+
+    @property
+    def is_braked(self) -> bool:
+        """Whether so many checks fail at once that the prober, not the apps, is suspect."""
+        if self.once_healthy < self.settings.brake_min_instances:
+            return False
+        return self.failing * 1000 > self.once_healthy * self.settings.brake_share_milli
+
+    # ---------------------------------------------------------------- indexes
+
+    def _running_bucket(self, instance: Instance) -> Bucket:
+        health = health_of(instance, self.spec_at(instance.app_id, instance.version))
+        if health is Health.UNHEALTHY:
+            return Bucket.UNHEALTHY
+        if health is Health.UNKNOWN or not instance.ready:
+            return Bucket.UNPROVEN
+        return Bucket.SERVING
+
+    def _apply_instance(self, instance_id: InstanceId, value: object) -> None:
+        assert value is None or isinstance(value, Instance)
+        before = self.instances.get(instance_id)
+        if before is not None:
+            self._index(before, -1)
+        if value is None:
+            self.instances.pop(instance_id, None)
+        else:
+            self.instances[instance_id] = value
+            self._index(value, +1)
+            deadline_ms = deadline_of(
+                value, self.spec_at(value.app_id, value.version), self.settings
+            )
+            if deadline_ms is not None:
+                self.wake_at(deadline_ms, instance_id)
+        self._changes.append((before, value))
+
+    def _index(self, instance: Instance, sign: int) -> None:
+        """Count an instance in (+1) or out (-1). Must see the same versions both times."""
+        app_id = instance.app_id
+        self.dirty[app_id] = None
+        tally = self.tally(app_id, instance.version)
+        bucket = self.bucket_of(instance)
+        ids = tally.buckets[bucket]
+        if sign > 0:
+            ids[instance.id] = None
+        else:
+            del ids[instance.id]
+        if bucket is Bucket.SCHEDULED:
+            if ids:
+                self.waiting[(app_id, instance.version)] = None
+            else:
+                self.waiting.pop((app_id, instance.version), None)
+        if instance.placement is not None and instance.condition.has_task:
+            self._index_place(instance, instance.placement.agent_id, tally, sign)
+        self._index_health(instance, sign)
+
+    def _index_place(
+        self, instance: Instance, agent_id: AgentId, tally: Tally, sign: int
+    ) -> None:
+        _count(self.on_agent.setdefault(instance.app_id, Counter()), agent_id, sign)
+        spec = self.spec_at(instance.app_id, instance.version)
+        agent = self.agents.get(agent_id)
+        if not spec.constraints or agent is None:
+            return
+        for name in dict.fromkeys(constraint.field for constraint in spec.constraints):
+            value = field_value(agent, name)
+            if value is not None:
+                _count(tally.placed.setdefault(name, Counter()), value, sign)
+
+    def _index_health(self, instance: Instance, sign: int) -> None:
+        if instance.condition is not Condition.RUNNING:
+            return
+        if any(check.first_success_ms is not None for check in instance.checks):
+            self.once_healthy += sign
+            if any(check.alive is False for check in instance.checks):
+                self.failing += sign
+
+    def _apply_app(self, app_id: AppId, value: object) -> None:
+        assert value is None or isinstance(value, App)
+        if value is None:
+            self.apps.pop(app_id, None)
+            self.tallies.pop(app_id, None)
+            self.on_agent.pop(app_id, None)
+            self.reports.forget(app_id)
+        else:
+            self.apps[app_id] = value
+        self.dirty[app_id] = None
+
+    def _apply_version(self, key: str, value: object) -> None:
+        assert value is None or isinstance(value, AppVersion)
+        app_id, _, version = key.partition("@")
+        of_app = self.versions.setdefault(AppId(app_id), {})
+        if value is not None:
+            of_app[value.version] = value
+            self.last_version = max(self.last_version, value.version)
+            return
+        of_app.pop(Version(version), None)
+        self.tallies.get(AppId(app_id), {}).pop(Version(version), None)
+        if not of_app:
+            del self.versions[AppId(app_id)]
+
+    def _apply_deployment(self, deployment_id: DeploymentId, value: object) -> None:
+        assert value is None or isinstance(value, Deployment)
+        before = self.deployments.pop(deployment_id, None)
+        for change in before.changes if before is not None else ():
+            self.locks.pop(change.app_id, None)
+            self.dirty[change.app_id] = None
+        if value is None:
+            return
+        self.deployments[deployment_id] = value
+        self.last_version = max(self.last_version, value.version)
+        steps = value.step_index()
+        for change in value.changes:
+            step = steps.get(change.app_id)
+            self.locks[change.app_id] = Lock(deployment_id, change, step)
+            self.dirty[change.app_id] = None
+
+
+def field_value(agent: Agent, name: str) -> str | None:
+    """Read what a constraint's field means for an agent; None if the agent has no such thing."""
+    match name:
+        case "hostname" | "@hostname":
+            return agent.host
+        case "@region":
+            return agent.region
+        case "@zone":
+            return agent.zone
+        case _:
+            return dict(agent.attributes).get(name)
+
+
+_BUCKETS = {
+    Condition.SCHEDULED: Bucket.SCHEDULED,
+    Condition.PROVISIONED: Bucket.PENDING,
+    Condition.STAGING: Bucket.PENDING,
+    Condition.STARTING: Bucket.PENDING,
+    Condition.DRAINING: Bucket.RECYCLING,
+    Condition.KILLING: Bucket.RECYCLING,
+    Condition.UNREACHABLE: Bucket.UNREACHABLE,
+    Condition.UNREACHABLE_INACTIVE: Bucket.INACTIVE,
+}
+
+
+def _set(index: dict[K, V], key: K, value: object, kind: type[V]) -> None:
+    if value is None:
+        index.pop(key, None)
+        return
+    assert isinstance(value, kind)
+    index[key] = value
+
+
+def _count(counter: Counter[K], key: K, sign: int) -> None:
+    counter[key] += sign
+    if counter[key] <= 0:
+        del counter[key]
