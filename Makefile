@@ -85,9 +85,6 @@ protos: setup ## Generate the Python code of the stored records from protos/.
 
 # Needs uv, on PATH or named: make locks UV=/path/to/uv. Only those who change dependencies run it.
 UV ?= uv
-protos: $(VENV)/.setup-done ## Write the code for what protos/ describes; it is committed.
-	@$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=scheduler/store --pyi_out=scheduler/store store.proto
-
 locks: ## Pin the .in files again, with hashes, for every Python we support.
 	@for kind in -build "" -dev -lint; do \
 		$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes $(LOCK_FLAGS) \

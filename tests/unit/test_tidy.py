@@ -32,6 +32,7 @@ COMMANDS_MAY_IMPORT = {
     "scheduler/cli/local.py": {"local"},
 }
 MAX_LINES = 600
+MAX_TEST_LINES = 800
 TEXT_SUFFIXES = {".py", ".pyi", ".md", ".toml", ".sh", ".in", ".lock", ".json", ".proto", ".html"}
 
 
@@ -142,11 +143,13 @@ def test_core_has_no_clock_no_chance_and_no_io(module: str) -> None:
 
 
 def test_files_fit_in_a_head() -> None:
-    """The aim is 400 lines; beyond 600 a file is split by noun."""
+    """The aim is 400 lines; far beyond that a file is split by noun."""
     assert not [
         f"{name_of(path)}: {count} lines"
         for path in sources("scheduler", "executor", "deploy", "tests")
-        if not is_generated(path) and (count := path.read_text().count("\n")) > MAX_LINES
+        if not is_generated(path)
+        and (count := path.read_text().count("\n"))
+        > (MAX_TEST_LINES if name_of(path).startswith("tests/") else MAX_LINES)
     ]
 
 
