@@ -363,7 +363,9 @@ def port_requests(spec: AppSpec) -> tuple[PortRequest, ...]:
     """
     if spec.uses_host_network:
         return tuple(
-            PortRequest(host_port=definition.port if spec.require_ports else 0, name=definition.name)
+            PortRequest(
+                host_port=definition.port if spec.require_ports else 0, name=definition.name
+            )
             for definition in spec.port_definitions or ()
         )
     mappings = spec.container.port_mappings if spec.container else ()

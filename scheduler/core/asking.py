@@ -44,9 +44,7 @@ def settle_round(batch: Batch) -> None:
     _next_pass(batch, state)
 
 
-def _next_batch(
-    world: World, state: Reconciliation
-) -> tuple[tuple[TaskId, AgentId | None], ...]:
+def _next_batch(world: World, state: Reconciliation) -> tuple[tuple[TaskId, AgentId | None], ...]:
     """Take the next tasks of the pass that are still unanswered and still ours."""
     asked: list[tuple[TaskId, AgentId | None]] = []
     while state.to_ask and len(asked) < world.settings.reconcile_batch:

@@ -100,7 +100,7 @@ def settle(batch: Batch) -> None:
         for deployment_id in touched:
             settle_deployment(batch, deployment_id)
     else:
-        raise AssertionError(f"apps do not come to rest: {list(dirty)[:5]}")  # noqa: F821
+        raise AssertionError(f"apps do not come to rest: {list(world.dirty)[:5]}")
     settle_launches(batch)
     settle_round(batch)
 

@@ -57,4 +57,3 @@ def _next_step(batch: Batch, deployment: Deployment) -> Deployment:
     )
     batch.put(following)
     return following
-

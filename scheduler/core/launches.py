@@ -8,17 +8,17 @@ altogether.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections import Counter
 
 from attrs import evolve
 
 from scheduler.core.batch import Batch
 from scheduler.core.effects import Accept, Decline, Launch, Revive, Suppress
-from scheduler.core.ids import AppId, Version
+from scheduler.core.ids import AgentId, AppId, Version
 from scheduler.core.instance import Condition, Instance, Placement
 from scheduler.core.offers import Place
-from scheduler.core.placement import Stock, fit
-from scheduler.core.reports import Miss
+from scheduler.core.placement import Stock, Wish, fit
+from scheduler.core.reports import Miss, Report
 from scheduler.core.world import Bucket, World
 
 
@@ -35,24 +35,22 @@ def settle_launches(batch: Batch) -> None:
 def _answer_offers(batch: Batch) -> None:
     """Place waiting tasks on the offers, then accept what was used and decline what was not."""
     world = batch.world
-    stocks = {place: Stock.of(offers.values()) for place, offers in world.offers.by_place.items()}
-    launches: dict[Place, list[Launch]] = {}
-    budget = world.settings.launches_max
+    round_ = _Round(batch, world.settings.launches_max)
     for app_id, version in launchable(world, batch.now_ms):
-        if budget <= 0:
+        if round_.budget <= 0:
             break
-        budget -= _place_version(batch, app_id, version, stocks, launches, budget)
+        round_.place_version(app_id, version)
     unused: list[Place] = []
-    for place in stocks:
-        if place in launches:
-            _accept(batch, place, launches[place])
-        elif budget > 0:
+    for place in round_.stocks:
+        if place in round_.launches:
+            _accept(batch, place, round_.launches[place])
+        elif round_.budget > 0:
             unused.append(place)
-    # With the budget spent, what is left is looked at again in the next step.
     offer_ids = tuple(offer_id for place in unused for offer_id in world.offers.take(place))
     if offer_ids:
         batch.emit(Decline(offer_ids, refuse_s=world.settings.decline_s))
     if world.offers.by_place:
+        # The budget is spent: what is left is looked at again in the next step.
         world.wake_at(batch.now_ms, "")
 
 
@@ -70,70 +68,72 @@ def is_delayed(world: World, app_id: AppId, version: Version, now_ms: int) -> bo
     return delay is not None and now_ms < delay.until_ms
 
 
-def _place_version(
-    batch: Batch,
-    app_id: AppId,
-    version: Version,
-    stocks: dict[Place, Stock],
-    launches: dict[Place, list[Launch]],
-    budget: int,
-) -> int:
-    """Place as many waiting instances of one config version as fit. Returns how many.
+class _Round:
+    """One round of matching: the agents' stocks, and what was put on each so far."""
 
-    The agent with the fewest of the app's instances comes first, then the emptiest. An agent
-    that refuses one instance refuses all: they ask for the same. So the cost is one try for each
-    launch and one for each agent.
-    """
-    world = batch.world
-    spec = world.spec_at(app_id, version)
-    wanted = world.spec_of(app_id).instances
-    tally = world.tally(app_id, version)
-    report = world.reports.of(app_id, version, batch.now_ms)
-    waiting = iter(list(tally.buckets[Bucket.SCHEDULED])[:budget])
-    queue = _queue(world, app_id, stocks)
-    placed = 0
-    instance = _next(world, waiting)
-    while instance is not None and queue:
-        load, free, index, place = heapq.heappop(queue)
-        stock = stocks[place]
-        if stock.is_closed or (instance.solo and stock.taken):
-            continue
-        if stock.taken >= world.settings.accept_tasks_max:
-            continue
-        found = fit(spec, stock, tally, wanted, batch.now_ms, batch.rng)
+    def __init__(self, batch: Batch, budget: int) -> None:
+        by_place = batch.world.offers.by_place
+        self.batch = batch
+        self.budget = budget
+        """Launches that this step may still decide."""
+        self.stocks = {place: Stock.of(offers.values()) for place, offers in by_place.items()}
+        self.launches: dict[Place, list[Launch]] = {}
+
+    def place_version(self, app_id: AppId, version: Version) -> None:
+        """Place as many waiting instances of one config version as fit.
+
+        The agent with the fewest of the app's instances comes first, then the emptiest. An agent
+        that refuses one instance refuses all, since they ask for the same: the cost is one try
+        for each launch and one for each agent.
+        """
+        world, now_ms = self.batch.world, self.batch.now_ms
+        waiting = list(world.tally(app_id, version).buckets[Bucket.SCHEDULED])[: self.budget]
+        report = world.reports.of(app_id, version, now_ms)
+        queue = self._queue(app_id)
+        cpus_milli = world.spec_at(app_id, version).resources.cpus_milli
+        while waiting and queue:
+            load, free, index, place = heapq.heappop(queue)
+            instance = world.instances[waiting[-1]]
+            if not self._put_on(place, instance, report):
+                continue
+            waiting.pop()
+            heapq.heappush(queue, (load + 1, free + cpus_milli, index, place))
+        if not world.tally(app_id, version).buckets[Bucket.SCHEDULED]:
+            world.reports.drop(app_id, version)
+
+    def _queue(self, app_id: AppId) -> list[tuple[int, int, int, Place]]:
+        """Order the agents for one app: few of its instances first, then much room first."""
+        loads = self.batch.world.on_agent.get(app_id, Counter[AgentId]())
+        queue = [
+            (loads[place[0]], -stock.free_cpus_milli, index, place)
+            for index, (place, stock) in enumerate(self.stocks.items())
+            if not stock.is_closed
+        ]
+        heapq.heapify(queue)
+        return queue
+
+    def _put_on(self, place: Place, instance: Instance, report: Report) -> bool:
+        """Put one instance on a place if it fits. A refusal counts once for each offer."""
+        batch, stock = self.batch, self.stocks[place]
+        world = batch.world
+        is_full = stock.taken >= world.settings.accept_tasks_max
+        if is_full or stock.is_closed or (instance.solo and stock.taken):
+            return False
+        app_id, version = instance.app_id, instance.version
+        spec = world.spec_at(app_id, version)
+        wanted = world.spec_of(app_id).instances
+        tally = world.tally(app_id, version)
+        found = fit(Wish(spec, tally.placed, wanted), stock, batch.now_ms, batch.rng)
         if isinstance(found, Miss):
             if not stock.taken:
                 report.refused(stock.sample, found, batch.now_ms)
-            continue
+            return False
         launched = _provision(batch, instance, found, stock)
-        launches.setdefault(place, []).append(Launch(launched, spec))
+        self.launches.setdefault(place, []).append(Launch(launched, spec))
         stock.is_closed = instance.solo
         report.used(batch.now_ms)
-        placed += 1
-        heapq.heappush(queue, (load + 1, free + spec.resources.cpus_milli, index, place))
-        instance = _next(world, waiting)
-    if instance is None and not tally.buckets[Bucket.SCHEDULED]:
-        world.reports.drop(app_id, version)
-    return placed
-
-
-def _queue(
-    world: World, app_id: AppId, stocks: dict[Place, Stock]
-) -> list[tuple[int, int, int, Place]]:
-    """Order the agents for one app: few of its instances first, then much room first."""
-    loads = world.on_agent.get(app_id, {})
-    queue = [
-        (loads.get(place[0], 0), -stock.free_cpus_milli, index, place)
-        for index, (place, stock) in enumerate(stocks.items())
-        if not stock.is_closed
-    ]
-    heapq.heapify(queue)
-    return queue
-
-
-def _next(world: World, waiting: Iterator[str]) -> Instance | None:
-    instance_id = next(waiting, None)
-    return None if instance_id is None else world.instances[instance_id]  # type: ignore[index]
+        self.budget -= 1
+        return True
 
 
 def _provision(batch: Batch, instance: Instance, placement: Placement, stock: Stock) -> Instance:
@@ -185,5 +185,3 @@ def _ask_for_offers(batch: Batch) -> None:
     world.suppressed = False
     world.revived_at_ms = batch.now_ms
     batch.emit(Revive())
-
-

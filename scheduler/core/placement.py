@@ -5,17 +5,31 @@ reservation: what is reserved for our role is used before what is free for all. 
 asked in the order of Marathon's rejection funnel, so that a refusal has the same name.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from random import Random
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from scheduler.core.app import AppSpec, PortRequest, port_requests
 from scheduler.core.constraints import unmet
 from scheduler.core.instance import Placement
 from scheduler.core.offer import UNRESERVED, Agent, Offer, Pool, PortRange
 from scheduler.core.reports import Miss, Reason
-from scheduler.core.world import Tally
+
+RANGES_SHOWN = 5
+"""Port ranges named in the explanation of a refusal."""
+
+
+@frozen
+class Wish:
+    """What one instance needs of an agent, and how its siblings are spread already."""
+
+    spec: AppSpec
+    placed: dict[str, Counter[str]]
+    """Constraint field → value → instances that may be alive there."""
+    instances: int
+    """The app's wanted instance count."""
 
 
 @define
@@ -48,19 +62,19 @@ class Stock:
         return sum(pool.cpus_milli for pool in self.pools)
 
 
-def fit(
-    spec: AppSpec, stock: Stock, tally: Tally, instances: int, now_ms: int, rng: Random
-) -> Placement | Miss:
-    """Place one task of ``spec`` on ``stock`` and take its share; or say what is missing.
+def fit(wish: Wish, stock: Stock, now_ms: int, rng: Random) -> Placement | Miss:
+    """Place one instance on ``stock`` and take its share; or say what is missing.
 
     A Miss takes nothing. Ports that the app leaves open are chosen at random from the offered
     ones, so that a port just freed is not used again at once.
     """
-    miss = _unfit_agent(spec, stock, tally, instances, now_ms)
+    spec = wish.spec
+    miss = _unfit_agent(wish, stock, now_ms)
     if miss is not None:
         return miss
     usable = _usable(spec, stock)
     need = spec.resources
+    host = stock.agent.host
     for reason, wanted, offered in (
         (Reason.CPUS, need.cpus_milli, sum(pool.cpus_milli for pool in usable)),
         (Reason.MEM, need.mem_mib, sum(pool.mem_mib for pool in usable)),
@@ -68,13 +82,13 @@ def fit(
         (Reason.GPUS, need.gpus, sum(pool.gpus for pool in usable)),
     ):
         if wanted > offered:
-            return Miss(reason, stock.agent.host, _amount(reason, wanted), _amount(reason, offered))
+            return Miss(reason, host, _amount(reason, wanted), _amount(reason, offered))
     ports = choose_ports(port_requests(spec), usable, rng)
     if ports is None:
         wanted_ports = ", ".join(str(request.host_port) for request in port_requests(spec))
-        return Miss(Reason.PORTS, stock.agent.host, wanted_ports, _ranges(usable))
+        return Miss(Reason.PORTS, host, wanted_ports, _ranges(usable))
     if need.gpus == 0 and any(pool.gpus for pool in stock.pools):
-        return Miss(Reason.SCARCE, stock.agent.host, "no GPU", "an agent with GPUs")
+        return Miss(Reason.SCARCE, host, "no GPU", "an agent with GPUs")
     return _take(spec, stock, ports)
 
 
@@ -97,7 +111,7 @@ def choose_ports(
     return tuple(request.host_port or next(free) for request in requests)
 
 
-def _walk(ranges: list[PortRange], start: int, total: int, skip: set[int]) -> Iterable[int]:  # noqa: D401
+def _walk(ranges: list[PortRange], start: int, total: int, skip: set[int]) -> Iterator[int]:
     """Yield every port once, from position ``start`` of the ranges laid end to end."""
     for offset in range(total):
         position = (start + offset) % total
@@ -110,14 +124,13 @@ def _walk(ranges: list[PortRange], start: int, total: int, skip: set[int]) -> It
             position -= size
 
 
-def _unfit_agent(
-    spec: AppSpec, stock: Stock, tally: Tally, instances: int, now_ms: int
-) -> Miss | None:
+def _unfit_agent(wish: Wish, stock: Stock, now_ms: int) -> Miss | None:
     """Ask what depends on the agent alone: role, constraints, reservations, maintenance."""
+    spec = wish.spec
     host = stock.agent.host
     if spec.role != stock.role:
         return Miss(Reason.ROLE, host, spec.role, stock.role)
-    constraint = unmet(spec.constraints, stock.agent, tally.placed, instances)
+    constraint = unmet(spec.constraints, stock.agent, wish.placed, wish.instances)
     if constraint is not None:
         wanted = f"{constraint.field} {constraint.operator} {constraint.value or ''}".strip()
         return Miss(Reason.CONSTRAINT, host, wanted, "not met")
@@ -218,4 +231,4 @@ def _amount(reason: Reason, value: int) -> str:
 
 def _ranges(pools: list[Pool]) -> str:
     texts = [f"{r.begin}-{r.end}" for pool in pools for r in pool.ports]
-    return ", ".join(texts[:5]) + ("…" if len(texts) > 5 else "") or "no ports"  # noqa: PLR2004
+    return ", ".join(texts[:RANGES_SHOWN]) or "no ports"

@@ -133,7 +133,7 @@ Record = Put | Delete
 FRAMEWORK_KEY = "self"
 
 
-def put(entity: Entity) -> Put:  # noqa: PLR0911 - one return for each kind is the clearest table
+def put(entity: Entity) -> Put:
     """Wrap an entity as the record that stores it; the key is derived from the entity alone."""
     match entity:
         case Framework():

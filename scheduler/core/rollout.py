@@ -16,6 +16,8 @@ Where floor and ceiling meet (n = 1 with 1.0 and 0.0) nothing could ever move, s
 one higher, as Marathon has it; an app that must never run twice has 0.0 and 0.0 instead.
 """
 
+import sys
+
 from attrs import frozen
 
 from scheduler.core.app import UpgradeStrategy
@@ -87,20 +89,18 @@ def decide(
     surplus = new.active - wanted
     end_new = max(0, surplus)
     missing = max(0, -surplus)
+    ceiling = ceiling_of(wanted, strategy, is_single=is_single)
+    create = min(missing, _room(ceiling, new, old))
     if old.active == 0:
-        return Moves(create=_room(missing, wanted, strategy, new, old, is_single), end_new=end_new)
+        return Moves(create=create, end_new=end_new)
     spare = max(0, new.serving + old.serving - floor_of(wanted, strategy))
     old_idle = old.active - old.serving
     end_old = min(old.active, old_idle + spare) if wanted else old.active
-    create = _room(missing, wanted, strategy, new, old, is_single)
     return Moves(create=create, end_new=end_new, end_old=end_old)
 
 
-def _room(
-    missing: int, wanted: int, strategy: UpgradeStrategy, new: Side, old: Side, is_single: bool
-) -> int:
-    """How many of the missing ones fit under the ceiling."""
+def _room(ceiling: int, new: Side, old: Side) -> int:
+    """How many more fit under the ceiling. Plain scaling up has none: nothing is replaced."""
     if old.alive == 0 and new.doomed == 0:
-        return missing
-    ceiling = ceiling_of(wanted, strategy, is_single=is_single)
-    return max(0, min(missing, ceiling - new.alive - new.scheduled - old.alive))
+        return sys.maxsize
+    return max(0, ceiling - new.alive - new.scheduled - old.alive)

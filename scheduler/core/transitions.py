@@ -24,12 +24,12 @@ BRAKE_LOOK_MS = 10_000
 """How long a condemned instance waits for another look while the brake holds."""
 
 
-
 def ignore(_batch: Batch, _instance: Instance, _cause: Cause) -> None:
     """Do nothing, on purpose: the signal is late, repeated or of no meaning here."""
 
 
 def illegal(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Count a signal that cannot happen here; it changes nothing."""
     batch.world.illegal[(instance.condition, cause.signal)] += 1
 
 
@@ -244,6 +244,7 @@ def give_up(batch: Batch, instance: Instance, _cause: Cause) -> None:
 
 
 def expunge_lost(batch: Batch, instance: Instance, _cause: Cause) -> None:
+    """Forget an instance that had been given up already."""
     expunge(batch, instance)
 
 

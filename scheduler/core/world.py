@@ -354,9 +354,7 @@ class World:
             self._index_place(instance, instance.placement.agent_id, tally, sign)
         self._index_health(instance, sign)
 
-    def _index_place(
-        self, instance: Instance, agent_id: AgentId, tally: Tally, sign: int
-    ) -> None:
+    def _index_place(self, instance: Instance, agent_id: AgentId, tally: Tally, sign: int) -> None:
         _count(self.on_agent.setdefault(instance.app_id, Counter()), agent_id, sign)
         spec = self.spec_at(instance.app_id, instance.version)
         agent = self.agents.get(agent_id)
