@@ -92,6 +92,7 @@ def prefixed(path: str, error: InvalidInput) -> InvalidInput:
 
 
 def joined_paths(path: str, inner: Iterable[str]) -> tuple[str, ...]:
+    """Place the paths of a part at ``path`` of the whole document."""
     return tuple(_joined(path, part) for part in inner)
 
 

@@ -85,7 +85,7 @@ def normalise(wire: WireApp, base: GroupId, rules: SpecRules, problems: list[Pro
             _mib(_or(wire.disk, 0.0)),
             _or(wire.gpus, 0),
         ),
-        limits=_limits(wire.resource_limits),
+        limits=_limits(wire.resource_limits, problems),
         executor=wire.executor or "",
         executor_resources=_executor_resources(wire),
         user=wire.user,
@@ -138,9 +138,12 @@ def _mib(value: float) -> int:
     return int(Decimal(repr(value)).quantize(Decimal(1), ROUND_CEILING))
 
 
-def _limits(given: WireResourceLimits | None) -> ResourceLimits | None:
+def _limits(given: WireResourceLimits | None, problems: list[Problem]) -> ResourceLimits | None:
     if given is None or (given.cpus is None and given.mem is None):
         return None
+    for name, limit in (("cpus", given.cpus), ("mem", given.mem)):
+        if isinstance(limit, str) and limit != "unlimited":
+            problems.append(Problem(f"/resourceLimits/{name}", "must be a number or 'unlimited'"))
     cpus, mem = given.cpus, given.mem
     return ResourceLimits(
         UNLIMITED if isinstance(cpus, str) else None if cpus is None else _milli(cpus),
@@ -200,7 +203,7 @@ def _container(wire: WireApp, networking: Networking, problems: list[Problem]) -
         return Container(ContainerType.MESOS, port_mappings=networking.mappings)
     return Container(
         type=_enum(ContainerType, given.type, ContainerType.DOCKER),
-        docker=_docker(given),
+        docker=_docker(given, problems),
         volumes=tuple(
             volume
             for index, raw in enumerate(given.volumes or ())
@@ -211,10 +214,12 @@ def _container(wire: WireApp, networking: Networking, problems: list[Problem]) -
     )
 
 
-def _docker(container: WireContainer) -> Docker | None:
+def _docker(container: WireContainer, problems: list[Problem]) -> Docker | None:
     given = container.docker
     if given is None:
         return None
+    if given.credential is not None:
+        problems.append(Problem("/container/docker/credential", "use pullConfig instead"))
     is_docker = container.type != ContainerType.MESOS
     return Docker(
         image=given.image or "",
@@ -346,8 +351,8 @@ def _constraints(wire: WireApp, problems: list[Problem]) -> tuple[Constraint, ..
             problems.append(
                 Problem(
                     path,
-                    "operator must be one of the following UNIQUE, CLUSTER, GROUP_BY, LIKE, MAX_PER,"
-                    " UNLIKE or IS",
+                    "operator must be one of the following UNIQUE, CLUSTER, GROUP_BY, LIKE,"
+                    " MAX_PER, UNLIKE or IS",
                 )
             )
             continue
@@ -419,9 +424,7 @@ def _discovery(given: WireDiscovery) -> Discovery:
 
 def _update(given: WireUpdate) -> UpdatePolicy:
     return UpdatePolicy(
-        order=None
-        if given.order is None
-        else _enum(UpdateOrder, given.order, UpdateOrder.START_FIRST),
+        order=None if not given.order else _enum(UpdateOrder, given.order, UpdateOrder.START_FIRST),
         max_parallel=given.max_parallel,
         min_healthy_s=_or(given.min_healthy_seconds, 0),
         healthy_deadline_s=given.healthy_deadline_seconds,

@@ -17,8 +17,8 @@ _SEGMENT = re.compile(rf"{_LABEL}(\.{_LABEL})*|\.|\.\.")
 _LENGTH_MAX = 1024
 
 SEGMENT_HELP = (
-    "must fully match regular expression"
-    " '^(([a-z0-9]|[a-z0-9][a-z0-9\\-]*[a-z0-9])\\.)*([a-z0-9]|[a-z0-9][a-z0-9\\-]*[a-z0-9])|(\\.|\\.\\.)$'"
+    "each segment of the id must be labels of lower-case letters, digits and inner hyphens, joined"
+    " by dots"
 )
 
 
@@ -34,6 +34,7 @@ def problem_of_path(text: str) -> str | None:
 
 
 def segments_of(text: str) -> list[str]:
+    """Split a path id: ``/shop/web`` has two segments, the root has none."""
     return [segment for segment in text.split("/") if segment]
 
 
@@ -49,6 +50,7 @@ def canonical_path(text: str, base: GroupId = ROOT) -> str:
 
 
 def parent_of(path: AppId | GroupId) -> GroupId:
+    """Name the group that holds ``path``; the root holds itself."""
     return GroupId(path.rpartition("/")[0] or "/")
 
 

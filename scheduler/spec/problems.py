@@ -15,7 +15,7 @@ class Problem:
     message: str
 
 
-class InvalidInput(ValueError):  # noqa: N818 - it names the input, not a fault of ours
+class InvalidInput(ValueError):
     """An input that cannot become a definition.
 
     ``is_malformed`` tells wrong JSON or wrong types (Marathon answers 400 "Invalid JSON") from
@@ -43,6 +43,7 @@ class InvalidInput(ValueError):  # noqa: N818 - it names the input, not a fault 
 
 
 def malformed(message: str, path: str = "/") -> InvalidInput:
+    """Make the refusal of a text or type that cannot be read at all."""
     return InvalidInput([Problem(path, message)], is_malformed=True)
 
 

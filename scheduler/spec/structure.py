@@ -11,8 +11,15 @@ from typing import Any, Generic, TypeVar, cast, get_origin
 import attrs
 from attrs import frozen
 from cattrs import Converter
-from cattrs.cols import homogenous_tuple_structure_factory, mapping_structure_factory
-from cattrs.errors import ClassValidationError, IterableValidationError
+from cattrs.cols import (
+    homogenous_tuple_structure_factory,
+    mapping_structure_factory,  # pyright: ignore[reportUnknownVariableType] - not fully typed
+)
+from cattrs.errors import (
+    ClassValidationError,
+    IterableValidationError,
+    IterableValidationNote,
+)
 from cattrs.gen import make_dict_structure_fn, override
 
 from scheduler.spec.problems import InvalidInput, Problem, at
@@ -21,9 +28,10 @@ from scheduler.spec.wire import Bound, WireSecretRef, WireUnreachable
 T = TypeVar("T")
 _INT64_MAX = 2**63 - 1
 _Hook = Callable[[Any, Any], Any]
+_Factory = Callable[[Any, Any], _Hook]
 
 
-class _WrongType(TypeError):
+class _WrongTypeError(TypeError):
     pass
 
 
@@ -50,7 +58,7 @@ def structure(data: Any, wanted: type[T]) -> Structured[T]:
     """
     try:
         built = _CONVERTER.structure(data, wanted)
-    except (ClassValidationError, IterableValidationError, _WrongType) as error:
+    except (ClassValidationError, IterableValidationError, _WrongTypeError) as error:
         raise InvalidInput(_problems_of(error, "/"), is_malformed=True) from None
     problems: list[Problem] = []
     unknown: list[str] = []
@@ -77,8 +85,8 @@ def _noun_of(value: Any) -> str:
             return "an object"
 
 
-def _wrong(wanted: str, value: Any) -> _WrongType:
-    return _WrongType(f"expected {wanted}, got {_noun_of(value)}")
+def _wrong(wanted: str, value: Any) -> _WrongTypeError:
+    return _WrongTypeError(f"expected {wanted}, got {_noun_of(value)}")
 
 
 def _to_int(value: Any, _: Any) -> int:
@@ -87,7 +95,7 @@ def _to_int(value: Any, _: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise _wrong("a whole number", value)
     if abs(value) > _INT64_MAX:
-        raise _WrongType("the number is too large")
+        raise _WrongTypeError("the number is too large")
     return value
 
 
@@ -125,9 +133,7 @@ def _to_text_or_number(value: Any, _: Any) -> str | float:
     return value if isinstance(value, str) else _to_float(value, float)
 
 
-def _guarded(
-    make: Callable[[Any, Any], _Hook], kind: type, noun: str
-) -> Callable[[Any, Any], _Hook]:
+def _guarded(make: _Factory, kind: type, noun: str) -> _Factory:
     """Wrap a hook factory so that only values of ``kind`` reach the hook."""
 
     def factory(wanted: Any, converter: Any) -> _Hook:
@@ -143,8 +149,16 @@ def _guarded(
     return factory
 
 
+def _tuple_hook(wanted: Any, converter: Any) -> _Hook:
+    return homogenous_tuple_structure_factory(wanted, converter)
+
+
+def _mapping_hook(wanted: Any, converter: Any) -> _Hook:
+    return mapping_structure_factory(wanted, converter)
+
+
 def _attrs_hook(wanted: Any, converter: Any) -> _Hook:
-    renames = {
+    renames: dict[str, Any] = {
         name: override(rename=camel(name))
         for name in attrs.fields_dict(wanted)
         if camel(name) != name
@@ -169,10 +183,10 @@ def _plain_converter() -> Converter:
     )
     for union, hook in unions:
         converter.register_structure_hook(union, hook)
-    factories: tuple[tuple[Callable[[Any], bool], Callable[[Any, Any], _Hook], type, str], ...] = (
-        (lambda t: get_origin(t) is tuple, homogenous_tuple_structure_factory, list, "an array"),
-        (lambda t: get_origin(t) is dict, mapping_structure_factory, dict, "an object"),
-        (lambda t: attrs.has(t), _attrs_hook, dict, "an object"),
+    factories: tuple[tuple[Callable[[Any], bool], _Factory, type, str], ...] = (
+        (lambda t: get_origin(t) is tuple, _tuple_hook, list, "an array"),
+        (lambda t: get_origin(t) is dict, _mapping_hook, dict, "an object"),
+        (attrs.has, _attrs_hook, dict, "an object"),
     )
     for applies, make, kind, noun in factories:
         converter.register_structure_hook_factory(applies)(_guarded(make, kind, noun))
@@ -193,8 +207,8 @@ def _problems_of(error: BaseException, path: str) -> Iterable[Problem]:
         return
     located, others = error.group_exceptions()
     for inner, note in located:
-        where = note.name if hasattr(note, "name") else note.index
-        step = camel(where) if hasattr(note, "name") else where
+        is_item = isinstance(note, IterableValidationNote)
+        step = note.index if is_item else camel(note.name)
         yield from _problems_of(inner, at(path, step))
     for inner in others:
         yield Problem(path, str(inner))
@@ -206,7 +220,7 @@ def _problems_of(error: BaseException, path: str) -> Iterable[Problem]:
 def _inspect(path: str, raw: Any, built: Any, problems: list[Problem], unknown: list[str]) -> None:
     """Check a wire object against its bounds and collect the fields nobody reads."""
     known: set[str] = set()
-    for attribute in attrs.fields(type(built)):
+    for attribute in _fields_of(built):
         name = camel(attribute.name)
         known.add(name)
         value = getattr(built, attribute.name)
@@ -219,16 +233,24 @@ def _inspect(path: str, raw: Any, built: Any, problems: list[Problem], unknown: 
 
 
 def _descend(path: str, raw: Any, value: Any, problems: list[Problem], unknown: list[str]) -> None:
-    if attrs.has(type(value)):
+    if _is_wire(value):
         _inspect(path, raw, value, problems, unknown)
     elif isinstance(value, tuple):
         for index, item in enumerate(cast("tuple[Any, ...]", value)):
-            if attrs.has(type(item)):
+            if _is_wire(item):
                 _inspect(at(path, index), raw[index], item, problems, unknown)
     elif isinstance(value, Mapping):
         for key, item in cast("Mapping[str, Any]", value).items():
-            if attrs.has(type(item)):
+            if _is_wire(item):
                 _inspect(at(path, key), raw[key], item, problems, unknown)
+
+
+def _is_wire(value: object) -> bool:
+    return attrs.has(type(value))
+
+
+def _fields_of(built: object) -> tuple["attrs.Attribute[Any]", ...]:
+    return attrs.fields(cast("type[attrs.AttrsInstance]", type(built)))
 
 
 def _break_of(bound: Bound, value: Any, path: str) -> Iterable[Problem]:

@@ -377,7 +377,7 @@ def _constraints(spec: AppSpec, _: SpecRules) -> Iterator[Problem]:
             yield Problem(at("/constraints", index), message)
 
 
-def _break_of_constraint(constraint: Constraint) -> str | None:  # noqa: PLR0911 - one per rule
+def _break_of_constraint(constraint: Constraint) -> str | None:
     value = constraint.value
     if not constraint.field:
         return "missing field for constraint declaration"
