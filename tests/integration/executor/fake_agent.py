@@ -5,12 +5,14 @@ and can go away and come back on the same port.
 """
 
 import asyncio
+import base64
 import json
 import os
 import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 Json = dict[str, Any]
@@ -33,8 +35,10 @@ class FakeAgent:
         self.port = 0
         self.executor: asyncio.subprocess.Process | None = None
         self.refusals: list[int] = []
+        self._round_trips = 0
         self._executor_id = "x1"
         self._server: asyncio.Server | None = None
+        self._unix: asyncio.Server | None = None
         self._stream: asyncio.StreamWriter | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._changed = asyncio.Event()
@@ -53,10 +57,27 @@ class FakeAgent:
         for writer in self._writers:
             writer.transport.abort()
         self._stream = None
+        if self._unix is not None:
+            self._unix.close()
+
+    async def listen_on_socket(self, path: str) -> None:
+        """Listen on a Unix socket, too."""
+        self._unix = await asyncio.start_unix_server(self._serve, path)
+
+    def open_to_all(self) -> None:
+        """Let other users pass through the test's directories to the sandbox."""
+        self.sandbox.mkdir(exist_ok=True)
+        for folder in [self.sandbox, *self.sandbox.parents]:
+            if folder.owner() == self.sandbox.owner() and str(folder).startswith(
+                gettempdir() + "/"
+            ):
+                folder.chmod(0o755)
 
     async def close(self) -> None:
         """End everything, the executor too."""
         if self.executor is not None and self.executor.returncode is None:
+            self.acknowledges = True
+            self.acknowledge_all()
             self.executor.terminate()
             await asyncio.wait_for(self.executor.wait(), DEADLINE_S)
         await self.go_away()
@@ -126,6 +147,12 @@ class FakeAgent:
         acknowledged = {"task_id": status["task_id"], "uuid": status["uuid"]}
         self.send({"type": "ACKNOWLEDGED", "acknowledged": acknowledged})
 
+    def acknowledge_all(self) -> None:
+        """Acknowledge every update that came so far, if the executor is there to hear it."""
+        for call in self.calls:
+            if call["type"] == "UPDATE" and self._stream is not None:
+                self.acknowledge(call["update"]["status"])
+
     # -- what it heard ----------------------------------------------------------------------------
 
     @property
@@ -142,6 +169,16 @@ class FakeAgent:
         """Their states."""
         return [status["state"] for status in self.statuses(task_id)]
 
+    def all_states(self, task_id: str) -> list[str]:
+        """The states of a task's distinct updates, also of those that came in a SUBSCRIBE."""
+        found: dict[str, Json] = {}
+        for call in self.calls:
+            updates = [call["update"]] if call["type"] == "UPDATE" else []
+            if call["type"] == "SUBSCRIBE":
+                updates = call["subscribe"]["unacknowledged_updates"]
+            found.update({update["status"]["uuid"]: update["status"] for update in updates})
+        return [s["state"] for s in found.values() if s["task_id"]["value"] == task_id]
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until the condition holds; it is looked at after every call that comes in."""
         try:
@@ -157,6 +194,19 @@ class FakeAgent:
             raise AssertionError(
                 f"did not come about; heard {heard}; executor says:\n{log}"
             ) from None
+
+    async def poll(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that comes about outside of the agent's sight."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not condition():
+                await asyncio.sleep(0.02)
+
+    async def round_trip(self) -> None:
+        """Return when the executor has read everything that was sent to it before."""
+        self._round_trips += 1
+        name = f"round-trip-{self._round_trips}"
+        await self.launch_info(task_info(name))
+        await self.state(name, "TASK_ERROR")
 
     async def state(self, task_id: str, state: str) -> Json:
         """Wait for a task's first update with this state; return it."""
@@ -175,8 +225,8 @@ class FakeAgent:
             while True:
                 headers, call = await _read_request(reader)
                 self.headers.append(headers)
-                self._answer(call, writer)
-                self.calls.append(call)
+                if self._answer(call, writer):
+                    self.calls.append(call)
                 self._changed.set()
         except (asyncio.IncompleteReadError, ConnectionError):
             self._changed.set()
@@ -185,11 +235,13 @@ class FakeAgent:
             if writer is self._stream:
                 self._stream = None
 
-    def _answer(self, call: Json, writer: asyncio.StreamWriter) -> None:
+    def _answer(self, call: Json, writer: asyncio.StreamWriter) -> bool:
+        """Answer a call; False: it was refused."""
         if self.refusals:
             status = self.refusals.pop(0)
             writer.write(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())
-        elif call["type"] == "SUBSCRIBE":
+            return False
+        if call["type"] == "SUBSCRIBE":
             writer.write(
                 b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
                 b"Content-Type: application/json\r\n\r\n"
@@ -203,6 +255,7 @@ class FakeAgent:
             writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
             if call["type"] == "UPDATE" and self.acknowledges and self._stream is not None:
                 self.acknowledge(call["update"]["status"])
+        return True
 
     def _subscribed_event(self) -> Json:
         return {
@@ -228,6 +281,32 @@ def task_info(task_id: str, **fields: Any) -> Json:
         "resources": [],
         **fields,
     }
+
+
+def data_of(**fields: Any) -> str:
+    """Egret's own message, as it travels in TaskInfo.data and TaskStatus.data."""
+    return base64.b64encode(json.dumps({"egret": fields}).encode()).decode()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+async def pid_of(agent: FakeAgent, task_id: str) -> int:
+    """The process id of a running task, from the executor's log."""
+
+    def lines() -> list[Json]:
+        text = (agent.sandbox / "stderr").read_text()
+        found = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        return [e for e in found if e["event"] == "task_started" and e["task_id"] == task_id]
+
+    await agent.poll(lambda: bool(lines()))
+    return int(lines()[0]["pid"])
 
 
 def grace(seconds: float) -> Json:
