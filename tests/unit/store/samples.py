@@ -97,11 +97,13 @@ FULL_DEPLOYMENT = Deployment(
     reverts=DeploymentId("d0"),
 )
 
+FULL_VERSION = AppVersion(AppSpec(WEB, cmd="sleep 9", instances=3), V2, V1, V1)
+
 SAMPLES: dict[str, Entity] = {
     "framework": Framework(FrameworkId("f-0001"), 1_764_022_623_000),
     "group": Group(GroupId("/shop"), V1, ("/db", "../cache"), enforce_role=False),
     "group, least": Group(GroupId("/shop"), V1),
-    "version": AppVersion(AppSpec(WEB, cmd="sleep 9", instances=3), V2, V1, V1),
+    "version": FULL_VERSION,
     "app": App(WEB, V2, removed=True),
     "app, least": App(WEB, V2),
     "agent": Agent(AgentId("a-S1"), "h1", (("rack", "r1"), ("disk", "ssd")), "eu", "eu-1"),

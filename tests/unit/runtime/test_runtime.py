@@ -1,0 +1,215 @@
+"""The life of a scheduler on an event loop, with the real core."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from random import Random
+
+import pytest
+import pytest_asyncio
+
+from scheduler.core.app import AppSpec
+from scheduler.core.effects import Accepted, DeploymentStarted, Fact, Refusal, Rejected
+from scheduler.core.events import ChangeApps, Subscribed, Upsert
+from scheduler.core.ids import AppId, Epoch, FrameworkId, RequestId
+from scheduler.core.instance import Condition
+from scheduler.core.records import App, AppVersion, put
+from scheduler.core.settings import Settings
+from scheduler.runtime import Changes, NotLeader, Runtime, Station, Surroundings, Term
+from scheduler.spec import decode_spec, encode_spec
+from scheduler.store import Codec, CorruptState, Elected, Fault, MemoryStore
+from scheduler.telemetry import Bus, Metrics
+from tests.unit.store.samples import FULL_INSTANCE, SAMPLES
+
+WEB = AppId("/web")
+
+
+class Recorder:
+    """A room that remembers when it was started and stopped."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.changes: Changes = []
+        self.runtime: Runtime | None = None
+
+    async def start(self, term: Term) -> None:
+        assert self.runtime is not None
+        self.log.append(f"start {term.epoch} with {len(term.world.apps)} apps")
+
+    async def stop(self) -> None:
+        self.log.append("stop")
+
+    def instances_changed(self, changes: Changes) -> None:
+        self.changes += changes
+
+
+class Lifetime:
+    """One process's runtime."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.bus = Bus()
+        self.metrics = Metrics()
+        self.runtime = Runtime(
+            Settings(), store, Surroundings(rng=Random(1)), self.metrics, self.bus
+        )
+        self.room = Recorder()
+        self.room.runtime = self.runtime
+        self.runtime.add_room(self.room)
+        self.running = asyncio.create_task(self.runtime.run())
+
+    async def until(self, station: Station) -> None:
+        while self.runtime.leadership.station is not station:
+            assert not self.running.done(), self.running
+            await asyncio.sleep(0.001)
+
+    async def end(self) -> None:
+        self.runtime.stop()
+        await self.running
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore(Codec(encode_spec, decode_spec))
+
+
+@pytest_asyncio.fixture
+async def life(store: MemoryStore) -> AsyncIterator[Lifetime]:
+    life = Lifetime(store)
+    await life.until(Station.SUBSCRIBING)
+    yield life
+    if not life.running.done():
+        await life.end()
+
+
+def create(request_id: RequestId) -> ChangeApps:
+    return ChangeApps(request_id, (Upsert(AppSpec(WEB, cmd="sleep 9"), expect=None),))
+
+
+async def test_a_command_is_answered_when_its_decision_is_durable(
+    life: Lifetime, store: MemoryStore
+):
+    commits = store.commits
+    answer = await life.runtime.submit(create, timeout_s=30)
+    assert isinstance(answer, Accepted)
+    assert store.commits == commits + 1
+    assert WEB in life.runtime.world.apps
+    again = await life.runtime.submit(create, timeout_s=30)
+    assert isinstance(again, Rejected)
+    assert again.refusal in {Refusal.EXISTS, Refusal.STALE}
+
+
+async def test_rooms_start_with_the_loaded_world_and_stop_at_the_end(
+    life: Lifetime, store: MemoryStore
+):
+    await life.runtime.submit(create, timeout_s=30)
+    await life.end()
+    assert life.room.log == ["start 1 with 0 apps", "stop"]
+    after = Lifetime(store)
+    await after.until(Station.SUBSCRIBING)
+    await after.end()
+    assert after.room.log == ["start 2 with 1 apps", "stop"]
+    assert after.runtime.leadership.station is Station.STOPPED
+
+
+async def test_rooms_follow_the_instances(life: Lifetime):
+    await life.runtime.submit(create, timeout_s=30)
+    [(before, after)] = life.room.changes
+    assert before is None
+    assert after is not None
+    assert after.condition is Condition.SCHEDULED
+    assert life.metrics.conditions[Condition.SCHEDULED] == 1
+
+
+async def test_the_public_is_told_after_the_commit(life: Lifetime):
+    facts: list[Fact] = []
+    end = life.runtime.subscribe_facts(facts.append)
+    await life.runtime.submit(create, timeout_s=30)
+    assert type(facts[0]) is DeploymentStarted
+    end()
+
+
+async def test_the_first_subscription_makes_the_leader_active_and_stores_the_framework_id(
+    life: Lifetime, store: MemoryStore
+):
+    life.runtime.post(Subscribed(FrameworkId("f-1"), "m:5050"))
+    await life.until(Station.ACTIVE)
+    await life.runtime.read_barrier(30)
+    assert any(getattr(record, "key", "") == "self" for record in store.load())
+
+
+async def test_a_command_waits_while_the_store_fails_and_reads_wait_with_it(
+    life: Lifetime, store: MemoryStore
+):
+    store.next_fault = lambda: Fault.UNAVAILABLE
+    command = asyncio.create_task(life.runtime.submit(create, timeout_s=30))
+    while life.runtime.store_problem is None:
+        await asyncio.sleep(0.001)
+    with pytest.raises(TimeoutError):
+        await life.runtime.read_barrier(0.01)
+    assert not command.done()
+    store.next_fault = lambda: Fault.NONE
+    assert isinstance(await command, Accepted)
+    await life.runtime.read_barrier(30)
+    assert life.runtime.store_problem is None
+
+
+async def test_a_lost_epoch_ends_the_term_and_begins_a_new_one(life: Lifetime, store: MemoryStore):
+    other = store.campaign()
+    assert isinstance(other, Elected)
+    with pytest.raises(NotLeader):
+        await life.runtime.submit(create, timeout_s=30)
+    while life.runtime.epoch != Epoch(other.epoch + 1):
+        await asyncio.sleep(0.001)
+    await life.until(Station.SUBSCRIBING)
+    assert life.room.log == ["start 1 with 0 apps", "stop", "start 3 with 0 apps"]
+    assert WEB not in life.runtime.world.apps
+    assert isinstance(await life.runtime.submit(create, timeout_s=30), Accepted)
+
+
+async def test_nothing_is_answered_after_the_end(life: Lifetime):
+    await life.end()
+    with pytest.raises(NotLeader):
+        await life.runtime.submit(create, timeout_s=1)
+    with pytest.raises(NotLeader):
+        await life.runtime.read_barrier(1)
+
+
+async def test_tasks_without_a_framework_id_are_no_reason_to_make_a_new_one(store: MemoryStore):
+    """Invariant S13."""
+    elected = store.campaign()
+    assert isinstance(elected, Elected)
+    version = FULL_INSTANCE.version
+    spec = AppSpec(FULL_INSTANCE.app_id, cmd="x")
+    entities = (
+        AppVersion(spec, version, version, version),
+        App(spec.id, version),
+        FULL_INSTANCE,
+    )
+    store.commit(elected.epoch, list(map(put, entities)))
+    life = Lifetime(store)
+    with pytest.raises(CorruptState, match="no framework id"):
+        await life.running
+
+
+async def test_a_record_that_cannot_be_read_keeps_us_from_leading(store: MemoryStore):
+    """Invariant S14."""
+    elected = store.campaign()
+    assert isinstance(elected, Elected)
+    store.commit(elected.epoch, [put(SAMPLES["app"])])
+    [row] = store._rows
+    store._rows[row] = b"\xff"
+    life = Lifetime(store)
+    with pytest.raises(CorruptState, match="app '/shop/web'"):
+        await life.running
+    assert life.room.log == []
+
+
+async def test_a_fault_in_a_decision_ends_the_process_not_only_the_batch(store: MemoryStore):
+    life = Lifetime(store)
+    await life.until(Station.SUBSCRIBING)
+
+    # The core promises to stop on this contradiction: our framework id never changes.
+    life.runtime.post(Subscribed(FrameworkId("f-1"), "m:5050"))
+    life.runtime.post(Subscribed(FrameworkId("f-2"), "m:5050"))
+    with pytest.raises(AssertionError, match="another framework id"):
+        await life.running
+    assert life.room.log[-1] == "stop"
