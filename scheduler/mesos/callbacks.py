@@ -4,10 +4,6 @@ They only parse and enqueue: nothing is decided here, nothing waits, and no call
 within a callback.
 """
 
-# The names of the methods and of their arguments are pymesos's, used or not; what each stands for
-# is described there.
-# ruff: noqa: N802, N803, ARG002, D102
-
 from collections.abc import Callable, Sequence
 
 import structlog

@@ -11,9 +11,6 @@ says that we must not go on; calls go through ``driver.call(driver.killTask, …
 Sources: Mesos "Scheduler HTTP API" and "High Availability Framework Guide", traces of Mesos 1.12.
 """
 
-# The names of overridden methods and of their arguments are pymesos's, used or not.
-# ruff: noqa: N802, ARG002
-
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

@@ -6,7 +6,7 @@ import pytest
 
 from scheduler.core.events import Subscribed
 from scheduler.mesos.calls import CallLimits
-from scheduler.mesos.driver import DriverConfig, EgretDriver
+from scheduler.mesos.driver import DriverConfig, DriverEnd, EgretDriver
 from scheduler.mesos.endpoint import Endpoint
 from scheduler.mesos.framework import Framework
 from scheduler.mesos.masters import Masters, StaticMasters
@@ -32,7 +32,7 @@ class Harness:
         self.master = FakeMaster()
         self.masters = [self.master]
         self.driver: EgretDriver
-        self.serving: asyncio.Task[Any] | None = None
+        self.serving: asyncio.Task[DriverEnd]
         self._told = asyncio.Event()
 
     def take(self, event: Any) -> None:
@@ -78,7 +78,7 @@ class Harness:
         await self.until(lambda: len(self.seen(Subscribed)) >= times)
 
     async def close(self) -> None:
-        if self.serving is not None:
+        if hasattr(self, "serving"):
             self.serving.cancel()
             await asyncio.gather(self.serving, return_exceptions=True)
         for master in self.masters:

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -471,9 +472,7 @@ async def test_a_name_that_does_not_resolve_is_a_failed_attempt_and_no_more(harn
     assert driver.stats.link.failed_attempts == 2
 
 
-async def test_all_addresses_of_a_name_are_tried(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-):
+async def test_all_addresses_of_a_name_are_tried(harness: Harness, monkeypatch: pytest.MonkeyPatch):
     there = await harness.master.start()
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -708,8 +707,8 @@ async def test_the_framework_says_what_was_configured_whatever_the_master_is(har
 async def test_holds_many_subscriptions_in_a_row_without_leaking_descriptors(harness: Harness):
     await harness.begin(*[subscribe_then_close] * 5)
     await harness.until_subscribed(6)
-    before = len(os.listdir("/proc/self/fd"))
-    harness.master.scripts = [subscribe_then_close] * 50
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    harness.master.scripts.extend([subscribe_then_close] * 50)
     harness.driver._link.give_up("test")
     await harness.until_subscribed(57)
-    assert len(os.listdir("/proc/self/fd")) <= before + 5
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 5

@@ -9,6 +9,7 @@ import pytest
 
 from scheduler.mesos.endpoint import Endpoint, Tls, redirected
 from scheduler.mesos.link import Security
+from scheduler.mesos.outcome import Sent
 from tests.unit.mesos.conftest import Harness
 
 
@@ -56,7 +57,7 @@ async def test_subscribes_and_calls_over_tls(harness: Harness, pki: Path):
     there = await harness.master.start(tls=server_side(pki, "here"))
     driver = harness.start(there, security=Security(Tls(ca_file=str(pki / "ca.pem"))))
     await harness.until_subscribed()
-    assert (await driver.call(driver.reviveOffers)).status == 202
+    assert await driver.call(driver.reviveOffers) == Sent(202)
 
 
 async def test_a_certificate_of_an_unknown_authority_is_refused(harness: Harness, pki: Path):
