@@ -12,8 +12,10 @@ Linux only, as Mesos is: without /proc a task is only its session's process grou
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ MARK_VARIABLE = "EGRET_TASK_ID"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PROC = "/proc"
+_LOOK_LASTS_S = 0.02
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -66,33 +69,69 @@ def descendants(root: int) -> list[Process]:
     return found
 
 
-def members(mark: str, session: int) -> list[Process]:
-    """The living processes of the task with this mark and this session (0: it has none yet)."""
-    found: dict[int, Process] = {}
-    us = os.getpid()
-    for process in descendants(us):
-        if (
-            process.session == session
-            or process.parent in found
-            or (process.parent == us and _carries(process.pid, mark))
-        ):
-            found[process.pid] = process
-    return list(found.values())
+class Census:
+    """Which living process belongs to which task's mark.
 
-
-def send_signal(mark: str, session: int, number: int, *, group: int = 0) -> int:
-    """Signal every process of a task; return how many there were.
-
-    `group` is the task's process group while its leader is known not to be reaped, else 0. It gets
-    the signal as a whole, so that a process that forks meanwhile cannot slip through.
+    Looking at every process of the machine is not free, and fifty tasks that are killed at once all
+    ask. So a look serves everyone for a moment; it is never older than the last process we started.
     """
-    found = members(mark, session)
-    if group:
-        signal_group(group, number)
-    for process in found:
-        if not group or process.group != group:
-            _ignore_gone(os.kill, process.pid, number)
-    return len(found)
+
+    def __init__(self) -> None:
+        self._started: dict[int, str] = {}
+        self._sessions: dict[int, str] = {}
+        self._looked_at = -math.inf
+        self._found: dict[str, list[Process]] = {}
+
+    def add_started(self, pid: int, mark: str, *, is_leader: bool) -> None:
+        """Note a process we started. The leader's session stays the task's after its end."""
+        self._started[pid] = mark
+        if is_leader:
+            self._sessions[pid] = mark
+        self._looked_at = -math.inf
+
+    def remove_ended(self, pid: int) -> None:
+        """Note that a process we started was reaped: its number may come again."""
+        self._started.pop(pid, None)
+
+    def forget_task(self, mark: str) -> None:
+        """Forget the sessions of a task that is over."""
+        self._sessions = {pid: owner for pid, owner in self._sessions.items() if owner != mark}
+
+    def members(self, mark: str) -> list[Process]:
+        """The living processes of the task with this mark."""
+        now = time.monotonic()
+        if now - self._looked_at > _LOOK_LASTS_S:
+            self._found = self._attribute()
+            self._looked_at = now
+        return self._found.get(mark, [])
+
+    def send_signal(self, mark: str, number: int, *, group: int = 0) -> int:
+        """Signal every process of a task; return how many there were.
+
+        `group` is the task's process group while its leader is known not to be reaped, else 0. It
+        gets the signal as a whole, so that a process that forks meanwhile cannot slip through.
+        """
+        found = self.members(mark)
+        if group:
+            signal_group(group, number)
+        for process in found:
+            if not group or process.group != group:
+                _ignore_gone(os.kill, process.pid, number)
+        return len(found)
+
+    def _attribute(self) -> dict[str, list[Process]]:
+        us = os.getpid()
+        owners: dict[int, str] = {}
+        found: dict[str, list[Process]] = {}
+        for process in descendants(us):
+            owner = self._sessions.get(process.session) or self._started.get(process.pid)
+            if owner is None:
+                is_orphan = process.parent == us
+                owner = _mark_of(process.pid) if is_orphan else owners.get(process.parent)
+            if owner is not None:
+                owners[process.pid] = owner
+                found.setdefault(owner, []).append(process)
+        return found
 
 
 def signal_group(group: int, number: int) -> None:
@@ -100,10 +139,12 @@ def signal_group(group: int, number: int) -> None:
     _ignore_gone(os.killpg, group, number)
 
 
-def kill_descendants() -> None:
-    """Kill whatever is left below this process."""
-    for process in descendants(os.getpid()):
+def kill_descendants() -> bool:
+    """Kill whatever is left below this process; False if there was nothing."""
+    left = descendants(os.getpid())
+    for process in left:
         _ignore_gone(os.kill, process.pid, signal.SIGKILL)
+    return bool(left)
 
 
 def _ignore_gone(send: Callable[[int, int], None], target: int, number: int) -> None:
@@ -133,9 +174,11 @@ def _all_processes() -> Iterator[Process]:
                 yield Process(int(name), int(parent), int(group), int(session))
 
 
-def _carries(pid: int, mark: str) -> bool:
+def _mark_of(pid: int) -> str | None:
     try:
         environ = Path(f"{_PROC}/{pid}/environ").read_bytes()
     except OSError:
-        return False
-    return f"{MARK_VARIABLE}={mark}".encode() in environ.split(b"\0")
+        return None
+    name = f"{MARK_VARIABLE}=".encode()
+    values = [entry[len(name) :] for entry in environ.split(b"\0") if entry.startswith(name)]
+    return os.fsdecode(values[0]) if values else None

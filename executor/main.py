@@ -14,6 +14,9 @@ from executor.processes import Processes
 from executor.runner import TaskRunner
 from executor.settings import BadEnvironment, Settings, read_settings
 
+# Processes may fork while they are killed; what hangs in the kernel must not hold us for ever.
+_LAST_KILLS = 100
+
 
 def main() -> NoReturn:
     """Run the executor that the environment describes; exit 0 when its work is done."""
@@ -42,5 +45,8 @@ async def run_executor(settings: Settings) -> None:
         await driver.run_until_stopped()
         await runner.wait_until_empty()
     finally:
-        lineage.kill_descendants()
+        for _ in range(_LAST_KILLS):
+            if not lineage.kill_descendants():
+                break
+            await asyncio.sleep(0.01)
     logs.info("executor_ends")

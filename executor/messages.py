@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Callable, TypeVar, cast
 
@@ -123,7 +124,7 @@ def _launch(
         sandbox=_sandbox(own.get("sandbox"), task_id, is_alone=is_alone),
         is_fetched=bool(own.get("fetched", is_alone)),
         grace_s=_DEFAULT_GRACE_S if grace_s is None else grace_s,
-        drain_s=max(0.0, float(own.get("drain_seconds", 0))),
+        drain_s=_seconds(own, "drain_seconds", 0),
         completion_limit_s=None if limit is None else _duration(limit),
         checks=tuple(check for check in checks if check is not None),
     )
@@ -205,10 +206,10 @@ def _check(info: Json) -> Check | None:
         scheme=str(target.get("scheme", "http")),
         path=str(target.get("path") or "/"),
         host="::1" if target.get("protocol") == "IPV6" else "127.0.0.1",
-        delay_s=float(info.get("delay_seconds", 15)),
-        interval_s=float(info.get("interval_seconds", 10)),
-        timeout_s=float(info.get("timeout_seconds", 20)),
-        grace_s=float(info.get("grace_period_seconds", 10)),
+        delay_s=_seconds(info, "delay_seconds", 15),
+        interval_s=_seconds(info, "interval_seconds", 10),
+        timeout_s=_seconds(info, "timeout_seconds", 20),
+        grace_s=_seconds(info, "grace_period_seconds", 10),
         failure_limit=max(1, limit),
     )
 
@@ -216,6 +217,14 @@ def _check(info: Json) -> Check | None:
 def _object(info: Json, name: str) -> Json:
     """A field that is an object; an empty one where it is absent."""
     return info.get(name) or {}
+
+
+def _seconds(info: Json, name: str, default: float) -> float:
+    """A field in seconds, which must be able to pass."""
+    seconds = float(info.get(name, default))
+    if not 0 <= seconds < math.inf:
+        raise BadTask(f"{name} is not a number of seconds: {seconds}")
+    return seconds
 
 
 def _duration(info: Json) -> float:
@@ -226,5 +235,5 @@ def _convert(what: str, read: Callable[[], _T]) -> _T:
     """Turn any wrong JSON type into a BadTask: what is read comes from a user's hands."""
     try:
         return read()
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise BadTask(f"The {what} cannot be read: {error!r}") from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Callable
 
@@ -19,6 +19,21 @@ from executor.exits import Exit, read_wait_status
 
 class CannotStart(Exception):
     """The process could not be started: no such file, no such user, not allowed."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run, where and as whom.
+
+    The first argument is the process's name, and what to run unless `executable` says otherwise.
+    `env` is the whole environment. An empty user, or our own, is no change of user.
+    """
+
+    argv: tuple[str, ...]
+    executable: str
+    cwd: str
+    env: Mapping[str, str]
+    user: str = ""
 
 
 @dataclass
@@ -33,40 +48,37 @@ class Processes:
     """The children of this executor. Must be used on one thread: the one that reaps."""
 
     def __init__(self) -> None:
+        self.census = lineage.Census()
         self._waiting: dict[int, tuple[Child, Callable[[], None]]] = {}
 
     def start(
         self,
-        argv: Sequence[str],
-        *,
-        executable: str | None = None,
-        cwd: str,
-        env: Mapping[str, str],
+        program: Program,
         output: tuple[int, int],
-        user: str = "",
+        *,
+        mark: str,
+        is_leader: bool,
         on_exit: Callable[[], None],
     ) -> Child:
         """Start a process in its own session; `on_exit` is called once its exit is known.
 
         Args:
-            argv: the arguments, the first one being the process's name.
-            executable: what to run, if not the first argument.
-            cwd: its working directory.
-            env: its whole environment.
+            program: what to run, where and as whom.
             output: file descriptors for standard output and standard error.
-            user: the user to become; empty, or our own: no change.
+            mark: the task it belongs to; also in its environment, see `executor.lineage`.
+            is_leader: whether what it leaves in its session still belongs to the task.
             on_exit: called on the loop's thread.
 
         Raises:
             CannotStart: with the reason.
         """
-        account = _account(user)
+        account = _account(program.user)
         try:
             process = subprocess.Popen(
-                list(argv),
-                executable=executable,
-                cwd=cwd,
-                env=dict(env),
+                list(program.argv),
+                executable=program.executable or None,
+                cwd=program.cwd,
+                env={**program.env, lineage.MARK_VARIABLE: mark},
                 stdin=subprocess.DEVNULL,
                 stdout=output[0],
                 stderr=output[1],
@@ -85,6 +97,7 @@ class Processes:
         process.returncode = 0
         child = Child(process.pid)
         self._waiting[child.pid] = (child, on_exit)
+        self.census.add_started(child.pid, mark, is_leader=is_leader)
         return child
 
     def reap(self) -> None:
@@ -96,6 +109,7 @@ class Processes:
                 return
             if pid == 0:
                 return
+            self.census.remove_ended(pid)
             child, on_exit = self._waiting.pop(pid, (None, None))
             if child is not None and on_exit is not None:
                 child.exit = read_wait_status(status)

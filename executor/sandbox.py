@@ -7,7 +7,6 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from executor import lineage
 from executor.messages import Launch
 from executor.processes import owner_of
 from executor.settings import OWN_PREFIX, TOKEN_VARIABLE
@@ -42,7 +41,6 @@ def task_environment(own: Mapping[str, str], launch: Launch, sandbox: Path) -> d
         # Mesos sets it for every executor but its own command executor.
         env["MESOS_TASK_ID"] = launch.task_id
     env.update(launch.command.environment)
-    env[lineage.MARK_VARIABLE] = launch.task_id
     return env
 
 

@@ -26,7 +26,7 @@ from executor.health import CheckState, Outcome, judge
 from executor.mesos import encode_data
 from executor.messages import Check, Command, Launch
 from executor.probes import probe_network
-from executor.processes import CannotStart, Child, Processes
+from executor.processes import CannotStart, Child, Processes, Program
 from executor.pulse import Pulse
 from executor.sandbox import make_sandbox, open_output, task_environment
 from executor.settings import Settings
@@ -79,7 +79,6 @@ class Task:
         self._kill: _Kill | None = None
         self._sandbox = Path()
         self._environment: dict[str, str] = {}
-        self._session = 0
         self._checks = [CheckState() for _ in launch.checks]
         self._told_healthy: bool | None = None
 
@@ -93,6 +92,7 @@ class Task:
             self._report(over.state, message=str(over), reason=over.reason)
         else:
             self._report_end(child)
+        self._census.forget_task(self.launch.task_id)
 
     def kill(self, grace_s: float | None = None) -> None:
         """Stop the task: TERM, after the grace period KILL.
@@ -144,8 +144,7 @@ class Task:
     async def _fetch(self, command: Command) -> None:
         settings = self._host.settings
         argv = fetch_argv(command.uris, settings.fetch_max_mib)
-        child = self._start(argv, None, command.user)
-        self._session = child.pid
+        child = self._start(Command(argv[0], shell=False, arguments=argv), is_leader=True)
         limit_s = settings.fetch_timeout_s
         await self._pulse.until(lambda: child.exit is not None or self._kill is not None, limit_s)
         exit_ = child.exit
@@ -169,13 +168,12 @@ class Task:
         command = self.launch.command
         started_at = time.monotonic()
         try:
-            child = self._start(command.argv, command.executable, command.user)
+            child = self._start(command, is_leader=True)
         except _Over as over:
             # Mesos's launcher is running by then, and exits with 1.
             self._report("TASK_RUNNING")
             self._tell_in_stderr(str(over))
             return None
-        self._session = child.pid
         logs.info("task_started", task_id=self.launch.task_id, pid=child.pid)
         self._report("TASK_RUNNING")
         watchers = [
@@ -213,7 +211,7 @@ class Task:
             kill, was_running = self._kill, child.exit is None
             assert kill is not None
             left_s = kill.asked_at + kill.drain_s + kill.grace_s - time.monotonic()
-            if left_s <= 0 or (not was_running and not self._members()):
+            if left_s <= 0 or (not was_running and not self._census.members(self.launch.task_id)):
                 return
             # The end of what is not our child has no signal: it can only be looked for.
             await self._pulse.until(
@@ -232,26 +230,32 @@ class Task:
 
     def _signal(self, number: int, leader: Child | None = None) -> int:
         group = leader.pid if leader is not None and leader.exit is None else 0
-        return lineage.send_signal(self.launch.task_id, self._session, number, group=group)
+        return self._census.send_signal(self.launch.task_id, number, group=group)
 
-    def _members(self) -> list[lineage.Process]:
-        return lineage.members(self.launch.task_id, self._session)
+    @property
+    def _census(self) -> lineage.Census:
+        return self._host.processes.census
 
-    def _start(self, argv: tuple[str, ...], executable: str | None, user: str) -> Child:
+    def _start(self, command: Command, *, is_leader: bool) -> Child:
+        own_user = self.launch.command.user
+        program = Program(
+            command.argv,
+            command.executable,
+            str(self._sandbox),
+            {**self._environment, **dict(command.environment)},
+            command.user or own_user,
+        )
         try:
-            with open_output(self._sandbox, user) as output:
-                child = self._host.processes.start(
-                    argv,
-                    executable=executable,
-                    cwd=str(self._sandbox),
-                    env=self._environment,
-                    output=output,
-                    user=user,
+            with open_output(self._sandbox, own_user) as output:
+                return self._host.processes.start(
+                    program,
+                    output,
+                    mark=self.launch.task_id,
+                    is_leader=is_leader,
                     on_exit=self._pulse.beat,
                 )
         except (OSError, CannotStart) as error:
             raise _Over("TASK_FAILED", f"Failed to start: {error}") from error
-        return child
 
     def _tell_in_stderr(self, text: str) -> None:
         with open_output(self._sandbox) as (_, stderr):
@@ -277,11 +281,8 @@ class Task:
     async def _probe(self, check: Check) -> bool:
         if check.command is None:
             return await probe_network(check)
-        command = check.command
         try:
-            child = self._start(
-                command.argv, command.executable, command.user or self.launch.command.user
-            )
+            child = self._start(check.command, is_leader=False)
         except _Over as over:
             logs.warning("check_not_started", task_id=self.launch.task_id, error=str(over))
             return False

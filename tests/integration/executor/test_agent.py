@@ -120,7 +120,7 @@ async def test_shutdown_leaves_a_stubborn_task_no_more_than_the_period(agent: Fa
     await agent.start_executor(MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD="1secs")
     command = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
     await agent.launch("t1", command, kill_policy=grace(600))
-    await agent.poll(lambda: (agent.sandbox / "tasks/t1/stdout").exists())
+    await agent.poll((agent.sandbox / "tasks/t1/stdout").exists)
     pid = await pid_of(agent, "t1")
     agent.send({"type": "SHUTDOWN"})
     assert await agent.executor_exit() == 0

@@ -233,14 +233,13 @@ if os.fork() == 0:
         if "orphan" in sys.argv: time.sleep(0.1)
     elif "orphan" in sys.argv: os._exit(0)
 with open("pids", "a") as file: file.write(f"{os.getpid()}\\n")
-if "leave" in sys.argv and os.getppid() == int(sys.argv[1]): sys.exit(0)
 time.sleep(1000)
 """
 
 
 def family(*arguments: str) -> str:
     """A task of three generations that all ignore TERM; each writes its pid to `pids`."""
-    return f"exec {sys.executable} -c '{FAMILY}' {os.getpid()} {' '.join(arguments)}"
+    return f"exec {sys.executable} -c '{FAMILY}' {' '.join(arguments)}"
 
 
 @pytest.mark.parametrize(
@@ -262,8 +261,9 @@ async def test_a_kill_reaches_grandchildren_wherever_they_went(
 
 async def test_what_a_task_leaves_behind_ends_with_it(agent: FakeAgent) -> None:
     await agent.start_executor()
-    await agent.launch("t1", "(trap '' TERM; echo ready; exec setsid sleep 1000) & "
-                             "while ! grep -q ready stdout; do sleep 0.02; done; echo $! > pid")  # fmt: skip
+    left_behind = "(trap '' TERM; echo ready; exec setsid sleep 1000) &"
+    wait = "while ! grep -q ready stdout; do sleep 0.02; done"
+    await agent.launch("t1", f"{left_behind} {wait}; echo $! > pid")
     await agent.state("t1", "TASK_FINISHED")
     assert not is_alive(int((agent.sandbox / "tasks/t1/pid").read_text()))
 
