@@ -18,6 +18,7 @@ class HTTPClient(base.HTTPClient):
     ) -> None: ...
 
 class Consul(base.Consul):
+    http: HTTPClient
     connections_timeout: float | None
 
     def __init__(
