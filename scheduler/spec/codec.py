@@ -62,7 +62,8 @@ def _volume(value: Any, _: Any) -> HostVolume | SecretVolume:
 def _stored_converter() -> Converter:
     converter = Converter(detailed_validation=False)
     for kind in (str, int, bool):
-        converter.register_structure_hook(kind, _scalar(kind))
+        # By identity: an enum of texts is a str too, and must not come back as a bare one.
+        converter.register_structure_hook_func(lambda given, kind=kind: given is kind, _scalar(kind))
     converter.register_structure_hook(str | SecretRef, _text_or_secret)
     converter.register_structure_hook(HostVolume | SecretVolume, _volume)
     return converter
