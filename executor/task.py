@@ -76,6 +76,7 @@ class Task:
         self.launch = launch
         self._host = host
         self._pulse = Pulse()
+        self._is_running = False
         self._kill: _Kill | None = None
         self._sandbox = Path()
         self._environment: dict[str, str] = {}
@@ -113,15 +114,20 @@ class Task:
         self._signal(signal.SIGKILL)
 
     def limit_grace(self, grace_s: float) -> None:
-        """Stop the task, granting it at most grace_s from now."""
-        own = self._kill or _Kill(time.monotonic(), self.launch.grace_s, 0.0)
-        left_s = own.asked_at + own.drain_s + own.grace_s - time.monotonic()
-        self.kill(min(left_s, grace_s) + time.monotonic() - own.asked_at)
+        """Stop the task without a drain, granting it at most grace_s from now."""
+        now, kill = time.monotonic(), self._kill
+        if kill is None:
+            self._begin_kill(_Kill(now, min(self.launch.grace_s, grace_s), 0.0))
+            return
+        left_s = kill.asked_at + kill.drain_s + kill.grace_s - now
+        whole_s = now - kill.asked_at + min(left_s, grace_s)
+        self._kill = replace(kill, grace_s=whole_s, drain_s=0.0)
+        self._pulse.beat()
 
     def _begin_kill(self, kill: _Kill) -> None:
         self._kill = kill
         logs.info("task_killing", task_id=self.launch.task_id, grace_s=kill.grace_s)
-        if self._host.reports_killing and not kill.is_timeout:
+        if self._is_running and self._host.reports_killing and not kill.is_timeout:
             self._report("TASK_KILLING")
         self._pulse.beat()
 
@@ -175,13 +181,16 @@ class Task:
             self._tell_in_stderr(str(over))
             return None
         logs.info("task_started", task_id=self.launch.task_id, pid=child.pid)
+        self._is_running = True
         self._report("TASK_RUNNING")
         watchers = [
             asyncio.ensure_future(self._watch(index, check, started_at))
             for index, check in enumerate(self.launch.checks)
         ]
+        for watcher in watchers:
+            watcher.add_done_callback(lambda _: self._pulse.beat())
         try:
-            await self._await_end(child)
+            await self._await_end(child, watchers)
         finally:
             for watcher in watchers:
                 watcher.cancel()
@@ -189,13 +198,18 @@ class Task:
         await self._kill_members()
         return child
 
-    async def _await_end(self, child: Child) -> None:
-        limit_s = self.launch.completion_limit_s
+    async def _await_end(self, child: Child, watchers: list[asyncio.Task[None]]) -> None:
         over = await self._pulse.until(
-            lambda: child.exit is not None or self._kill is not None, limit_s
+            lambda: child.exit is not None or self._kill is not None or _any_failed(watchers),
+            self.launch.completion_limit_s,
         )
         if not over:
             self._begin_kill(_Kill(time.monotonic(), self.launch.grace_s, 0.0, is_timeout=True))
+        elif child.exit is None and self._kill is None:
+            # A check must not stop unnoticed, not even for a bug of ours.
+            for watcher in watchers:
+                if watcher.done():
+                    watcher.result()
         if child.exit is None:
             await self._stop(child)
 
@@ -354,3 +368,7 @@ class Task:
         if own is not None and self.launch.is_egret:
             status["data"] = encode_data(json.dumps({"egret": own}).encode())
         self._host.send(status)
+
+
+def _any_failed(watchers: list[asyncio.Task[None]]) -> bool:
+    return any(watcher.done() and watcher.exception() is not None for watcher in watchers)

@@ -118,12 +118,12 @@ class FakeAgent:
 
     # -- what it says -----------------------------------------------------------------------------
 
-    def send(self, event: Json) -> None:
-        """Send an event on the executor's stream."""
+    def send(self, *events: Json) -> None:
+        """Send events on the executor's stream, in one piece."""
         assert self._stream is not None, "the executor is not subscribed"
-        text = json.dumps(event).encode()
-        record = f"{len(text)}\n".encode() + text
-        self._stream.write(f"{len(record):x}\r\n".encode() + record + b"\r\n")
+        texts = [json.dumps(event).encode() for event in events]
+        records = b"".join(f"{len(text)}\n".encode() + text for text in texts)
+        self._stream.write(f"{len(records):x}\r\n".encode() + records + b"\r\n")
 
     async def launch(self, task_id: str, command: str | Json = "sleep 1000", **fields: Any) -> None:
         """Launch a command task; a string is a shell command."""

@@ -4,7 +4,14 @@ import asyncio
 import os
 from pathlib import Path
 
-from tests.integration.executor.fake_agent import FakeAgent, grace, is_alive, pid_of
+from tests.integration.executor.fake_agent import (
+    FakeAgent,
+    data_of,
+    grace,
+    is_alive,
+    pid_of,
+    task_info,
+)
 
 
 async def test_unacknowledged_updates_and_tasks_come_again_after_an_agent_restart(
@@ -125,6 +132,32 @@ async def test_shutdown_leaves_a_stubborn_task_no_more_than_the_period(agent: Fa
     agent.send({"type": "SHUTDOWN"})
     assert await agent.executor_exit() == 0
     assert not is_alive(pid)
+
+
+async def test_shutdown_waits_for_no_drain(agent: FakeAgent) -> None:
+    await agent.start_executor()
+    for name in ("t1", "t2"):
+        data = data_of(command={"value": "exec sleep 1000"}, drain_seconds=600)
+        await agent.launch_info(task_info(name, data=data))
+        await agent.state(name, "TASK_RUNNING")
+    agent.kill("t1")
+    await agent.state("t1", "TASK_KILLING")
+    agent.send({"type": "SHUTDOWN"})
+    assert await agent.executor_exit() == 0
+    assert agent.states("t1")[-1] == agent.states("t2")[-1] == "TASK_KILLED"
+
+
+async def test_a_task_killed_in_the_same_breath_never_runs(agent: FakeAgent) -> None:
+    await agent.start_executor()
+    await agent.subscribed()
+    task = task_info("t1", command={"value": "touch ran"})
+    agent.send(
+        {"type": "LAUNCH", "launch": {"task": task}},
+        {"type": "KILL", "kill": {"task_id": {"value": "t1"}}},
+    )
+    await agent.state("t1", "TASK_KILLED")
+    assert agent.states("t1") == ["TASK_STARTING", "TASK_KILLED"]
+    assert not (agent.sandbox / "tasks/t1/ran").exists()
 
 
 async def test_a_term_signal_is_a_shutdown(agent: FakeAgent) -> None:
