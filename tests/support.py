@@ -42,8 +42,13 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def running_consul(binary: Path, work_dir: Path, http_port: int | None = None) -> Iterator[str]:
-    """Run `consul agent -dev` on free ports, `http_port` if given, and yield its base URL."""
+def running_consul(
+    binary: Path, work_dir: Path, http_port: int | None = None, **config: Any
+) -> Iterator[str]:
+    """Run `consul agent -dev` on free ports, `http_port` if given, and yield its base URL.
+
+    `config` is further configuration as Consul's own, `acl={...}`.
+    """
     http, server, serf_lan, serf_wan = free_ports(4)
     http = http_port or http
     ports = {"http": http, "server": server, "serf_lan": serf_lan, "serf_wan": serf_wan}
@@ -51,7 +56,7 @@ def running_consul(binary: Path, work_dir: Path, http_port: int | None = None) -
     if "v1.8." in subprocess.check_output([binary, "version"], text=True):
         del ports["grpc_tls"]  # Consul 1.14 split it off; older ones refuse the name.
     command = [str(binary), "agent", "-dev", "-bind=127.0.0.1", "-log-level=warn"]
-    command.append("-hcl=" + json.dumps({"ports": ports}))
+    command.append("-hcl=" + json.dumps({"ports": ports} | config))
     log = work_dir / "consul.log"
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=work_dir)

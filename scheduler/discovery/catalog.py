@@ -165,6 +165,8 @@ class CatalogRegistry:
             "Status": "passing",
             "Output": CHECK_OUTPUT,
             "ServiceID": entry.id,
+            # Consul judges by this name whether our token may write the check.
+            "ServiceName": entry.name,
         }
         return [
             {"Node": {"Verb": "set", "Node": node}},

@@ -65,9 +65,12 @@ def use_token(client: Consul, address: ConsulAddress) -> None:
     token = None
     if address.token_file is not None:
         try:
-            token = address.token_file.read_text().strip() or None
+            token = address.token_file.read_text().strip()
         except OSError as error:
             raise ConsulUnavailableError(f"token file: {error}") from error
+        if not token:
+            # Without one, Consul would show us less than there is, and we would believe it.
+            raise ConsulUnavailableError(f"token file: {address.token_file} is empty")
     client.token = token
     headers = client.http.session.headers
     if token is None:

@@ -129,7 +129,8 @@ class SyncLoop:
         self._free_names: set[str] = set()
         """Names found to be free of foreign entries."""
         self._refused: dict[str, Refusal] = {}
-        """By name or by ServiceID."""
+        """By name or by ServiceID; asked anew after each comparison."""
+        self._refused_before: dict[str, Refusal] = {}
         self._next_full_s = 0.0
         self._next_later_s = 0.0
         self._not_before_s = 0.0
@@ -242,7 +243,7 @@ class SyncLoop:
         self._held_by_task = Counter(entry.task_id for entry in self._held.values())
         self._has_read = True
         self._free_names |= {entry.name for entry in self._held.values()}
-        self._refused.clear()
+        self._refused_before, self._refused = self._refused, {}
         self._forced = set(held.broken)
         difference = diff(self._desired, self._held)
         self._dirty = dict.fromkeys(
@@ -314,8 +315,9 @@ class SyncLoop:
 
     def _refuse(self, key: str, entry: ServiceEntry, reason: str) -> None:
         app_id = AppId(dict(entry.meta)[META_APP])
-        self._refused[key] = Refusal(app_id, entry.name, reason)
-        log.warning("service_refused", app_id=app_id, name=entry.name, reason=reason)
+        refusal = self._refused[key] = Refusal(app_id, entry.name, reason)
+        if self._refused_before.get(key) != refusal:
+            log.warning("service_refused", app_id=app_id, name=entry.name, reason=reason)
 
     def _hold(self, entry: ServiceEntry) -> None:
         if entry.id not in self._held:

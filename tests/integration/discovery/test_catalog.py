@@ -1,69 +1,21 @@
 """Mode ``catalog`` against a real Consul: what is registered, kept, repaired and left alone."""
 
-import asyncio
 import contextlib
-import itertools
 import os
 import signal
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import requests
 from attrs import evolve
 
 from scheduler.core.ids import Epoch
-from scheduler.discovery import ConsulAddress, Discovery, DiscoverySettings
+from scheduler.discovery import ConsulAddress
 from scheduler.discovery.catalog import CatalogRegistry
 from scheduler.discovery.client import ConsulUnavailableError
 from scheduler.discovery.registry import StaleEpochError
-from tests.discovery_support import ConsulView, app, draining, running
+from tests.discovery_support import ConsulView, app, discovering, draining, running, settled
 from tests.support import eventually, free_ports, running_consul
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-def owner():
-    """An owner mark of the test's own: tests share a Consul."""
-    return f"egret-{os.getpid()}-{next(_numbers)}"
-
-
-@pytest.fixture
-def app_id(owner):
-    """An app whose service name no other test uses."""
-    return f"/{owner}/web"
-
-
-class Told:
-    def __init__(self):
-        self.gone = []
-        self.stale = 0
-
-    def take_over(self):
-        self.stale += 1
-
-
-@asynccontextmanager
-async def discovering(url, owner, instances=(), *, epoch=1, period_s=0.5, timeout_s=5.0):
-    """A running Discovery; on leaving, it has stopped and its thread has ended."""
-    told = Told()
-    settings = DiscoverySettings(ConsulAddress(url, timeout_s=timeout_s), period_s=period_s)
-    discovery = Discovery(settings, told.gone.append, told.take_over, lambda: 0)
-    discovery.start(owner, Epoch(epoch), instances)
-    run = asyncio.create_task(discovery.run())
-    try:
-        yield discovery, told
-    finally:
-        discovery.stop()
-        await run
-
-
-async def settled(discovery, registered):
-    def is_settled():
-        sync = discovery.status().sync
-        return sync.registered == registered == sync.desired and not sync.pending and sync
-
-    return await eventually(is_settled, what=f"{registered} entries registered")
 
 
 async def test_a_running_instance_is_found_at_its_address_and_port(consul, owner, app_id):
@@ -343,3 +295,50 @@ async def test_a_token_file_that_is_missing_is_an_outage_not_a_crash(consul, own
         registry.take_over()
     (tmp_path / "token").write_text("any\n")
     registry.take_over()
+
+
+POLICY = """
+service_prefix "shop" { policy = "write" }
+node_prefix "" { policy = "read" }
+node_prefix "egret-" { policy = "write" }
+key_prefix "egret/" { policy = "write" }
+"""
+
+
+async def test_a_token_is_sent_with_everything_and_replaced_without_a_restart(
+    consul_binary, tmp_path
+):
+    acl = {"enabled": True, "default_policy": "deny", "tokens": {"master": "root"}}
+    spec = app("/shop/web")
+    first, second = running(spec, 0), running(spec, 1, port=32000)
+    token_file = tmp_path / "token"
+    with running_consul(consul_binary, tmp_path, acl=acl) as url:
+        root = {"X-Consul-Token": "root"}
+
+        def make(path, **body):
+            answer = requests.put(f"{url}/v1/acl/{path}", json=body, headers=root, timeout=10)
+            assert answer.ok, answer.text
+            return answer.json()
+
+        def new_token():
+            return make("token", Policies=[{"Name": "egret"}])
+
+        async def when_acl_is_ready():
+            with contextlib.suppress(AssertionError):
+                return make("policy", Name="egret", Rules=POLICY)
+
+        await eventually(when_acl_is_ready, what="the ACL system is up")
+        token = new_token()
+        token_file.write_text(token["SecretID"])
+        running_on = discovering(url, "egret-1", [(first, spec)], token_file=token_file)
+        async with running_on as (discovery, _):
+            await settled(discovery, 1)
+            old = f"{url}/v1/acl/token/{token['AccessorID']}"
+            assert requests.delete(old, headers=root, timeout=10).ok
+            discovery.changed(None, second, spec)
+            await eventually(lambda: discovery.status().sync.last_error, what="it is refused")
+            token_file.write_text(new_token()["SecretID"])
+            await settled(discovery, 2)
+            view = ConsulView(url)
+            view.client.token = "root"
+            assert len(view.passing("shop-web")) == 2
