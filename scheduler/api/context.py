@@ -1,0 +1,76 @@
+"""Hold what every handler needs: the runtime's door, the configuration, the event stream."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+from starlette.requests import Request
+
+from scheduler.api.events import EventHub
+from scheduler.core.world import World
+from scheduler.runtime import Runtime
+from scheduler.spec import SpecRules
+
+
+def _no_metrics() -> tuple[bytes, str]:
+    return b"", "text/plain; version=0.0.4; charset=utf-8"
+
+
+def _not_counted(_method: str, _route: str, _status: int, _elapsed_s: float) -> None:
+    pass
+
+
+@frozen
+class ApiConfig:
+    """What the API is told once, at start."""
+
+    version: str = "0.1.0"
+    """Egret's own; Marathon's compatible version is fixed in ``info``."""
+    leader_address: str = "127.0.0.1:8080"
+    """``host:port`` under which clients reach the leader: what /v2/leader answers."""
+    rules: SpecRules = SpecRules()
+    marathon_config: Mapping[str, Any] = field(factory=dict[str, Any])
+    """Shown by /v2/info under the names of Marathon's flags; must hold no secret."""
+    downloads: Mapping[str, Path] = field(factory=dict[str, Path])
+    """File name → file served at ``/downloads/<name>``: the executor's archive."""
+    write_timeout_s: float = 30.0
+    read_timeout_s: float = 10.0
+    body_max: int = 2 * 1024 * 1024
+    large_body_max: int = 128 * 1024 * 1024
+    """Limit for whole groups and for PUT of many apps."""
+    apps_max: int = 10_000
+    """Most apps in one body."""
+    event_clients_max: int = 1_000
+    event_backlog_max: int = 1_024
+    """Events kept for a client that does not read; then it is closed
+    (Marathon: event_stream_max_outstanding_messages)."""
+    render_metrics: Callable[[], tuple[bytes, str]] = _no_metrics
+    """Gives the metrics in Prometheus's format and their content type."""
+    on_request: Callable[[str, str, int, float], None] = _not_counted
+    """Told method, route template, status and seconds of every answered request."""
+    teardown: Callable[[], Awaitable[None]] | None = None
+    """Ends the framework and all its tasks at the master, for good."""
+    abdicate: Callable[[], None] | None = None
+    """Gives up the lead; None where there is nobody to take it."""
+
+
+@define
+class Api:
+    """The shared state of all handlers."""
+
+    runtime: Runtime
+    config: ApiConfig
+    hub: EventHub
+
+    @property
+    def world(self) -> World:
+        return self.runtime.world
+
+    async def settled_world(self) -> World:
+        """Return the world once all that it shows is durable: what reads answer from."""
+        await self.runtime.read_barrier(self.config.read_timeout_s)
+        return self.runtime.world
+
+
+Handler = Callable[[Api, Request], Awaitable[Any]]

@@ -1,0 +1,118 @@
+"""Refuse what is too large or comes from another site, before anything of it is read."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from scheduler.api.errors import ApiError, to_response
+
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class BodyLimit:
+    """Answer 413 to bodies over the limit, by their declared length or as soon as they exceed it.
+
+    Whole groups and the PUT of many apps have a larger limit: 5,000 real apps are about 42 MB.
+    """
+
+    def __init__(self, app: ASGIApp, body_max: int, large_body_max: int) -> None:
+        self._app = app
+        self._body_max = body_max
+        self._large_body_max = large_body_max
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = self._large_body_max if _is_large(scope) else self._body_max
+        declared = _header(scope, b"content-length")
+        if declared is not None and (not declared.isdigit() or int(declared) > limit):
+            await to_response(_too_large(limit))(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise _too_large(limit)
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def _is_large(scope: Scope) -> bool:
+    path, method = scope["path"].rstrip("/"), scope["method"]
+    if method == "PUT" and path == "/v2/apps":
+        return True
+    return method in {"PUT", "POST"} and (path + "/").startswith("/v2/groups/")
+
+
+def _too_large(limit: int) -> ApiError:
+    return ApiError(413, f"The body is larger than {limit} bytes", headers={"Connection": "close"})
+
+
+class SameSite:
+    """Refuse writes that a page of another site makes a browser send."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] in _WRITES:
+            origin = _header(scope, b"origin")
+            if origin is not None and not _is_same(origin, _header(scope, b"host")):
+                refusal = to_response(ApiError(403, "Requests from other sites are refused"))
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _is_same(origin: str, host: str | None) -> bool:
+    try:
+        return urlsplit(origin).netloc.lower() == (host or "").lower()
+    except ValueError:
+        return False
+
+
+class CommonHeaders:
+    """Add what Marathon says with every answer: no caching, who leads, no framing."""
+
+    def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
+        self._app = app
+        self._headers = [
+            (name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *(header for header in self._headers if header[0] not in given),
+                ]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class PlainPaths:
+    """Take ``/v2/apps/`` for ``/v2/apps``: discovery consumers depend on either."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and len(scope["path"]) > 1:
+            scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
+        await self._app(scope, receive, send)
+
+
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return value.decode("latin-1")
+    return None
