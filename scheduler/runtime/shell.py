@@ -215,6 +215,16 @@ class Runtime:
             self._store.close()
         self._end_term(None)
 
+    def abdicate(self) -> None:
+        """Give up the lead and campaign again: another scheduler may come first."""
+        self._end_term(None)
+
+    def fail(self, error: BaseException) -> None:
+        """End the term, because a room cannot go on: StaleEpoch begins another one, and any
+        other error ends ``run`` with it.
+        """
+        self._end_term(error)
+
     def _require_lead(self) -> Turns:
         if self._turns is None or not self.is_leading:
             raise NotLeader(f"not leading: {self.leadership.station}")

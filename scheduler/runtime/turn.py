@@ -4,7 +4,8 @@ A batch goes through four steps:
 
     drain    events from the inbox are handled, then the apps they touched are settled once;
              the records are applied to the world in memory as they are decided
-    commit   all records in one durable write under our epoch, in another thread
+    commit   all records in one durable write under our epoch, in another thread; a batch that
+             only acts is committed too, empty: that proves that we still lead
     act      only when the commit has succeeded: calls to Mesos, answers, facts
     repeat   with what the inbox has gathered meanwhile
 
@@ -30,7 +31,7 @@ from scheduler.core import handle, resume, settle
 from scheduler.core.batch import Batch
 from scheduler.core.effects import Effect, Fact, MesosEffect, Publish, Reply
 from scheduler.core.events import Event, Tick
-from scheduler.core.ids import Epoch
+from scheduler.core.ids import Epoch, InstanceId
 from scheduler.core.instance import Instance
 from scheduler.core.records import Record
 from scheduler.core.world import World
@@ -114,6 +115,16 @@ class _Pending:
     attempts: int = 1
     retry_at_ms: int | None = None
     """When to commit again; None while an attempt is under way."""
+
+    @property
+    def needs_commit(self) -> bool:
+        """Whether anything follows from the batch outside this process.
+
+        With no record the commit is empty, but it still proves that our epoch stands. Without
+        that proof a leader that was replaced unawares, and has nothing to store, could go on
+        acknowledging and killing by what it remembers.
+        """
+        return bool(self.records) or any(not isinstance(e, Publish) for e in self.effects)
 
 
 def _ignore(_: CommitReport) -> None:
@@ -207,11 +218,11 @@ class Turns:
             number=self.decided,
             records=batch.records,
             effects=batch.effects,
-            changes=self.world.take_changes(),
+            changes=_joined(self.world.take_changes()),
             begun_s=self.stopwatch(),
         )
         crash_here("decided")
-        if batch.records:
+        if self._pending.needs_commit:
             self.committer.begin(self.epoch, batch.records)
 
     # ----------------------------------------------------------------- commit
@@ -230,14 +241,13 @@ class Turns:
             pending.retry_at_ms = None
             pending.attempts += 1
             self.committer.begin(self.epoch, pending.records)
-        # A batch without records needs no commit: all it rests on is durable already.
-        result = self.committer.poll() if pending.records else Committed()
+        result = self.committer.poll() if pending.needs_commit else Committed()
         if result is None:
             return False
         if isinstance(result, StoreError):
             self._repeat_later(pending, result, now_ms)
             return False
-        if pending.records:
+        if pending.needs_commit:
             self._report(pending, None)
         self._pending = None
         self._act(pending)
@@ -271,3 +281,17 @@ class Turns:
                     self.outputs.mesos(effect)
                     crash_here("after_mesos_effect")
         crash_here("after_effects")
+
+
+def _joined(changes: Changes) -> Changes:
+    """Join the changes of each instance to one, from its first state to its last.
+
+    What lies between was never durable; and the version it refers to may be gone already.
+    """
+    ends: dict[InstanceId, tuple[Instance | None, Instance | None]] = {}
+    for before, after in changes:
+        known = after or before
+        assert known is not None, "a change from nothing to nothing"
+        first = ends[known.id][0] if known.id in ends else before
+        ends[known.id] = (first, after)
+    return [(before, after) for before, after in ends.values() if before is not after]

@@ -1,0 +1,57 @@
+"""Let the prober follow the running tasks of a term."""
+
+import asyncio
+from collections.abc import Callable
+
+from scheduler.core.instance import Condition, Instance
+from scheduler.core.world import World
+from scheduler.health import Prober, ProbeTarget, targets_of
+from scheduler.runtime.shell import Term
+from scheduler.runtime.supervision import supervise
+from scheduler.runtime.turn import Changes
+
+
+class HealthRoom:
+    """Probes what runs, for as long as we lead."""
+
+    def __init__(self, prober: Prober, fail: Callable[[BaseException], None]) -> None:
+        self._prober = prober
+        self._fail = fail
+        self._world: World | None = None
+        self._probing: asyncio.Task[object] | None = None
+
+    async def start(self, term: Term) -> None:
+        """Begin with every running task; the verdicts so far come from the store."""
+        self._world = term.world
+        for instance in term.world.instances.values():
+            target = self._target_of(instance)
+            if target is not None:
+                self._prober.watch(target)
+        self._probing = supervise(self._prober.run(), "health", self._fail)
+
+    async def stop(self) -> None:
+        """Probe nothing any more."""
+        # Before its first step, run could not be stopped.
+        await asyncio.sleep(0)
+        self._prober.stop()
+        if self._probing is not None:
+            await asyncio.wait({self._probing})
+        self._prober.forget_all()
+        self._world = self._probing = None
+
+    def instances_changed(self, changes: Changes) -> None:
+        """Watch tasks that began to run, forget those that no longer do."""
+        for before, after in changes:
+            target = self._target_of(after)
+            if target is not None:
+                self._prober.watch(target)
+            gone = before.task_id if before is not None else None
+            if gone is not None and (target is None or target.task_id != gone):
+                self._prober.forget(gone)
+
+    def _target_of(self, instance: Instance | None) -> ProbeTarget | None:
+        if self._world is None or instance is None:
+            return None
+        if instance.condition is not Condition.RUNNING:
+            return None
+        return targets_of(instance, self._world.spec_at(instance.app_id, instance.version))
