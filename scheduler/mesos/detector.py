@@ -10,6 +10,7 @@ ZooKeeper cannot be asked, and a leader that lost its session ends by itself.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -79,6 +80,7 @@ class ZooKeeperMasters:
         )
         self._path = path
         self._scheme: Scheme = scheme
+        self._looking = threading.Lock()
         self._on_change: Callable[[tuple[Endpoint, ...]], None] | None = None
 
     def start(self, on_change: Callable[[tuple[Endpoint, ...]], None]) -> None:
@@ -112,7 +114,14 @@ class ZooKeeperMasters:
             self._look()
 
     def _look(self) -> None:
-        """Read who leads and watch for the next change; a failed look is repeated."""
+        """Read who leads and watch for the next change; a failed look is repeated.
+
+        One look at a time: what an earlier one has read must not be told after a later one.
+        """
+        with self._looking:
+            self._look_and_tell()
+
+    def _look_and_tell(self) -> None:
         if self._on_change is None:
             return
         try:
@@ -120,7 +129,7 @@ class ZooKeeperMasters:
         except (KazooException, self._client.handler.timeout_exception) as problem:
             # With the connection lost too, CONNECTED will bring us here again anyway.
             _log.warning("zookeeper_read_failed", problem=repr(problem))
-            self._later(self._spawn_look)
+            self._on_loop(lambda: self._loop.call_later(_RETRY_S, self._spawn_look))
             return
         except ValueError as problem:
             _log.error("zookeeper_master_unreadable", problem=str(problem))
@@ -146,19 +155,19 @@ class ZooKeeperMasters:
             return (endpoint_of(data, self._scheme),)
 
     def _tell(self, endpoints: tuple[Endpoint, ...]) -> None:
-        def on_loop() -> None:
+        def tell() -> None:
             if self._on_change is not None:
                 self._on_change(endpoints)
 
-        self._later(on_loop, delay_s=0)
+        self._on_loop(tell)
 
     def _spawn_look(self) -> None:
         if self._on_change is not None:
             self._client.handler.spawn(self._look)
 
-    def _later(self, action: Callable[[], None], delay_s: float = _RETRY_S) -> None:
+    def _on_loop(self, action: Callable[[], object]) -> None:
         """Run ``action`` on the loop; a loop that is closed has no more use for it."""
         try:
-            self._loop.call_soon_threadsafe(self._loop.call_later, delay_s, action)
+            self._loop.call_soon_threadsafe(action)
         except RuntimeError:
             _log.debug("zookeeper_news_after_the_end")

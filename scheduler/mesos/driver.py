@@ -140,7 +140,7 @@ class EgretDriver(MesosSchedulerDriver):
         listener = LinkListener(
             subscribe_body=self._subscribe_body,
             on_record=self._on_record,
-            on_lost=lambda _reason: self.sched.disconnected(self),
+            on_lost=lambda _reason: self._guarded("loss", lambda: self.sched.disconnected(self)),
             on_rejected=partial(self._problem, "subscription_rejected"),
         )
         self._link = MasterLink(
@@ -443,13 +443,17 @@ class EgretDriver(MesosSchedulerDriver):
         if not self._link.is_subscribed and kind not in ("SUBSCRIBED", "ERROR"):
             self._problem("unreadable_event", f"{kind} before SUBSCRIBED")
             return
+        self._guarded(kind, lambda: self.on_event(event))
+
+    def _guarded(self, what: str, action: Callable[[], None]) -> None:
+        """Run what ends in a callback; whatever it raises is reported and goes no further."""
         try:
-            self.on_event(event)
+            action()
         except ParseError as problem:
-            self._problem("unreadable_event", f"{kind}: {problem}")
+            self._problem("unreadable_event", f"{what}: {problem}")
         except Exception as problem:  # noqa: BLE001 - a failing callback must not end the stream
-            _log.exception("mesos_callback_failed", event_type=kind)
-            self._problem("callback_failed", f"{kind}: {problem!r}")
+            _log.exception("mesos_callback_failed", during=what)
+            self._problem("callback_failed", f"{what}: {problem!r}")
 
     def _problem(self, kind: str, message: str) -> None:
         _log.error("mesos_problem", kind=kind, message=message[:1000])

@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
+from attrs.validators import ge, le
 
 DEFAULT_PORT = 5050
 API_PATH = "/api/v1/scheduler"
@@ -28,7 +29,7 @@ class Endpoint:
 
     scheme: Scheme
     host: str
-    port: int = DEFAULT_PORT
+    port: int = field(default=DEFAULT_PORT, validator=[ge(1), le(65_535)])
     path: str = API_PATH
     server_name: str | None = None
     """Name the certificate must carry, where it is not ``host`` (ZooKeeper tells both)."""
@@ -148,5 +149,6 @@ async def connect(
             )
     except TimeoutError as problem:
         raise TimeoutError(f"{endpoint.authority} not reached in {deadline_s:g} s") from problem
-    except UnicodeError as problem:  # a label that cannot be part of a DNS name
-        raise OSError(f"{endpoint.host!r} is no host name") from problem
+    except (UnicodeError, IndexError) as problem:
+        # What cannot be a DNS label; and asyncio's own slip when no attempt left an OSError.
+        raise OSError(f"{endpoint.authority!r} cannot be connected to") from problem

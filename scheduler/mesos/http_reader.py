@@ -205,7 +205,7 @@ def parse_head(block: bytes) -> Head:
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
-        if not colon or not name or name != name.strip():
+        if not colon or not name or name != name.strip() or "\n" in line or "\r" in line:
             raise HttpError(f"not a header field: {line[:100]!r}")
         name, value = name.lower(), value.strip()
         if name == "content-length" and headers.get(name, value) != value:

@@ -133,6 +133,8 @@ class MasterLink:
             self._request_head(endpoint, self._stream_id),
             self._limits,
         )
+        if self._security.credential is not None and endpoint.scheme == "http":
+            _log.warning("mesos_credential_sent_in_clear", master=endpoint.authority)
         self._backoff.reset()
         self._redirects_in_row = 0
         self.stats.subscriptions += 1
@@ -272,7 +274,8 @@ class MasterLink:
         if self._security.credential is not None:
             fields.append(f"Authorization: {self._security.credential.header()}")
         fields.append("Content-Length: ")
-        return "\r\n".join(fields).encode("latin-1")
+        # A host that is not Latin-1 was not found either: nothing is sent with a "?" in it.
+        return "\r\n".join(fields).encode("latin-1", "replace")
 
 
 def settled(outcome: CallOutcome) -> asyncio.Future[CallOutcome]:

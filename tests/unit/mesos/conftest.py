@@ -77,6 +77,11 @@ class Harness:
     async def until_subscribed(self, times: int = 1) -> None:
         await self.until(lambda: len(self.seen(Subscribed)) >= times)
 
+    async def until_outcome(self, call: str, outcome: str) -> None:
+        async with asyncio.timeout(20):
+            while not self.driver.stats.calls[call, outcome]:
+                await asyncio.sleep(0.005)
+
     async def close(self) -> None:
         if hasattr(self, "serving"):
             self.serving.cancel()

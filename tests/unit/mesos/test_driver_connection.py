@@ -17,6 +17,7 @@ from scheduler.mesos.endpoint import Credential, Endpoint
 from scheduler.mesos.framework import Framework, OfferWishes
 from scheduler.mesos.link import Security
 from scheduler.mesos.masters import StaticMasters
+from scheduler.mesos.outcome import Sent
 from scheduler.mesos.subscription import Timing
 from tests.unit.mesos.conftest import QUICK, Harness
 from tests.unit.mesos.fake_master import (
@@ -166,7 +167,7 @@ async def test_follows_a_redirect_without_scheme_to_its_path_and_port(harness: H
 
 async def test_two_masters_that_redirect_to_each_other_do_not_make_a_hot_loop(harness: Harness):
     here = await harness.master.start()
-    harness.master.scripts = [answering(307, b"", f"Location: //{here.authority}/x")] * 4
+    harness.master.scripts += [answering(307, b"", f"Location: //{here.authority}/x")] * 4
     waits: list[float] = []
     driver = harness.start(here)
     original = driver._link._backoff.next_s
@@ -175,7 +176,9 @@ async def test_two_masters_that_redirect_to_each_other_do_not_make_a_hot_loop(ha
     assert len(waits) == 3
 
 
-@pytest.mark.parametrize("location", ["", "Location: nowhere", "Location: ftp://h/x"])
+@pytest.mark.parametrize(
+    "location", ["", "Location: nowhere", "Location: ftp://h/x", "Location: //h:99999/x"]
+)
 async def test_a_redirect_to_nowhere_counts_as_a_failed_attempt(harness: Harness, location: str):
     await harness.begin(answering(307, b"", location or "X-None: 1"))
     await harness.until_subscribed()
@@ -493,7 +496,7 @@ async def test_all_addresses_of_a_name_are_tried(harness: Harness, monkeypatch: 
 
 async def test_the_next_master_of_a_list_is_tried_when_one_fails(harness: Harness):
     first = await harness.master.start()
-    harness.master.scripts = [subscribe_then_close]
+    harness.master.scripts.append(subscribe_then_close)
     second = FakeMaster()
     harness.masters.append(second)
     harness.start(StaticMasters((first, await second.start())))
@@ -601,8 +604,7 @@ async def test_works_beyond_1024_file_descriptors(harness: Harness):
     try:
         driver = await harness.begin()
         await harness.until_subscribed()
-        outcome = await driver.call(driver.reviveOffers)
-        assert outcome.status == 202
+        assert await driver.call(driver.reviveOffers) == Sent(202)
         assert harness.driver._link._channel._transport.get_extra_info("socket").fileno() > 1024
     finally:
         for descriptor in (*many, spare):
@@ -712,3 +714,21 @@ async def test_holds_many_subscriptions_in_a_row_without_leaking_descriptors(har
     harness.driver._link.give_up("test")
     await harness.until_subscribed(57)
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 5
+
+
+async def test_a_callback_that_fails_on_the_loss_itself_does_not_end_the_driver(harness: Harness):
+    def fail(event: object) -> None:
+        if isinstance(event, Disconnected):
+            raise RuntimeError("a bug of ours")
+
+    harness.on_event = fail
+    await harness.begin(subscribe_then_close)
+    await harness.until_subscribed(2)
+    assert [kind for kind, _ in harness.problems] == ["callback_failed"]
+
+
+async def test_an_impossible_address_is_a_failed_attempt(harness: Harness):
+    """ZooKeeper's data is not ours: whatever it names, the driver lives on."""
+    odd = Endpoint("http", "\u043c.invalid", 5050)
+    harness.start(StaticMasters((odd, await harness.master.start())))
+    await harness.until_subscribed()

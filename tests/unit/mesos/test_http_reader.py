@@ -111,6 +111,7 @@ def test_a_body_without_length_lasts_until_the_close():
         HEAD + b"no colon\r\n\r\n",
         HEAD + b" folded: x\r\n\r\n",
         HEAD + b"Name : x\r\n\r\n",
+        HEAD + b"Name: x\ny\r\n\r\n",
         HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
         HEAD + b"Content-Length: +1\r\n\r\n",
         HEAD + b"Content-Length: 1_0\r\n\r\n",

@@ -116,7 +116,19 @@ def test_a_master_is_reached_at_its_address_and_checked_for_its_name():
     )
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"address":{}}', b'{"address":7}', b"\x08"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"address":{}}',
+        b'{"address":7}',
+        b"\x08",
+        b'{"address":{"ip":"10.0.0.1","port":99999}}',
+        b'{"address":{"ip":"x","port":"y"}}',
+    ],
+)
 def test_what_is_no_master_info_is_refused(data: bytes):
     with pytest.raises(ValueError):
         endpoint_of(data, "http")
