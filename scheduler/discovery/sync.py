@@ -92,6 +92,7 @@ class SyncLoop:
         on_stale: Callable[[], None],
         clock: Callable[[], int],
         period_s: float = PERIOD_S,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make an idle loop.
 
@@ -101,12 +102,14 @@ class SyncLoop:
             on_stale: told, on the thread, that another leader has taken over; the thread then ends.
             clock: tells epoch ms, for what is shown.
             period_s: time between two full comparisons.
+            clock_s: monotonic time.
         """
         self._registry = registry
         self._on_gone = on_gone
         self._on_stale = on_stale
         self._clock = clock
         self._period_s = period_s
+        self._clock_s = clock_s
         self._lock = threading.Lock()
         self._inbox = _Inbox()
         self._wake = threading.Event()
@@ -178,7 +181,7 @@ class SyncLoop:
             self._publish()
 
     def _idle_s(self) -> float:
-        now_s = time.monotonic()
+        now_s = self._clock_s()
         if now_s < self._not_before_s:
             return self._not_before_s - now_s
         if self._dirty:
@@ -191,7 +194,7 @@ class SyncLoop:
         self._take()
         # What needs no answer of Consul is told even while Consul is down.
         self._confirm_gone()
-        if time.monotonic() < self._not_before_s:
+        if self._clock_s() < self._not_before_s:
             return
         try:
             self._write()
@@ -219,7 +222,7 @@ class SyncLoop:
             self._waiting_since_ms = self._clock()
 
     def _write(self) -> None:
-        now_s = time.monotonic()
+        now_s = self._clock_s()
         if not self._has_taken_over:
             self._registry.take_over()
             self._has_taken_over = True
@@ -251,7 +254,7 @@ class SyncLoop:
             + [entry.id for entry in difference.puts]
             + [key for key in held.broken if key in self._desired]
         )
-        self._next_full_s = time.monotonic() + self._period_s
+        self._next_full_s = self._clock_s() + self._period_s
 
     def _delete_dirty(self) -> None:
         unwanted: list[ServiceEntry] = []
@@ -299,7 +302,7 @@ class SyncLoop:
                 self._refuse(each.entry.id, each.entry, each.reason)
             else:
                 self._later[each.entry.id] = each.reason
-                self._next_later_s = time.monotonic() + RETRY_S
+                self._next_later_s = self._clock_s() + RETRY_S
 
     def _may_have_name(self, entry: ServiceEntry) -> bool:
         """Whether the name is ours to use: whoever was there first has it."""
@@ -346,7 +349,7 @@ class SyncLoop:
         self._tally.failures += 1
         self._tally.last_error = str(error)
         pause_s = min(PAUSE_MIN_S * 2 ** (self._failures_in_row - 1), PAUSE_MAX_S)
-        self._not_before_s = time.monotonic() + pause_s
+        self._not_before_s = self._clock_s() + pause_s
         self._next_full_s = 0.0
         if self._failures_in_row == 1:
             log.warning("consul_sync_failed", error=str(error))
