@@ -168,6 +168,10 @@ def _on_disconnected(batch: Batch) -> None:
     if world.connected:
         world.connected = False
         world.reconciliation.next_ms = None
+        if world.framework is not None:
+            # Nothing new, but a commit: if another leader has taken the subscription from us, we
+            # find out here, before we take it back from it.
+            batch.put(world.framework)
         batch.publish(SchedulerDisconnected())
 
 

@@ -9,6 +9,7 @@ altogether.
 
 import heapq
 from collections import Counter
+from itertools import islice
 
 from attrs import evolve
 
@@ -19,6 +20,7 @@ from scheduler.core.instance import Condition, Instance, Placement
 from scheduler.core.offers import Place
 from scheduler.core.placement import Stock, Wish, fit
 from scheduler.core.reports import Miss, Report
+from scheduler.core.upkeep import launch_room_of
 from scheduler.core.world import Bucket, World
 
 
@@ -87,7 +89,8 @@ class _Round:
         for each launch and one for each agent.
         """
         world, now_ms = self.batch.world, self.batch.now_ms
-        waiting = list(world.tally(app_id, version).buckets[Bucket.SCHEDULED])[: self.budget]
+        most = min(self.budget, launch_room_of(world, app_id))
+        waiting = list(islice(world.tally(app_id, version).buckets[Bucket.SCHEDULED], most))
         report = world.reports.of(app_id, version, now_ms)
         queue = self._queue(app_id)
         cpus_milli = world.spec_at(app_id, version).resources.cpus_milli
@@ -176,7 +179,9 @@ def _ask_for_offers(batch: Batch) -> None:
             world.suppressed = True
             batch.emit(Suppress())
         return
-    if not world.revive_wanted or not launchable(world, batch.now_ms):
+    # What only backs off asks when its delay is over: then a timer sets the wish again.
+    world.revive_wanted = world.revive_wanted and bool(launchable(world, batch.now_ms))
+    if not world.revive_wanted:
         return
     last_ms = world.revived_at_ms
     if last_ms is not None and batch.now_ms < last_ms + world.settings.revive_interval_ms:

@@ -99,6 +99,19 @@ def decide(
     return Moves(create=create, end_new=end_new, end_old=end_old)
 
 
+def launch_room(
+    *, wanted: int, strategy: UpgradeStrategy, new: Side, old: Side, is_single: bool
+) -> int:
+    """How many waiting instances may be launched now without passing the ceiling.
+
+    Not all that was created may be: an instance goes back to waiting when its task ends, and by
+    then the target may have shrunk below what is still alive.
+    """
+    if old.alive == 0 and new.doomed == 0:
+        return sys.maxsize
+    return max(0, ceiling_of(wanted, strategy, is_single=is_single) - new.alive - old.alive)
+
+
 def _room(ceiling: int, new: Side, old: Side) -> int:
     """How many more fit under the ceiling. Plain scaling up has none: nothing is replaced."""
     if old.alive == 0 and new.doomed == 0:

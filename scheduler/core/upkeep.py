@@ -14,7 +14,7 @@ from scheduler.core.ids import AppId, InstanceId, app_path_of
 from scheduler.core.instance import Goal, Instance
 from scheduler.core.lifecycle import step
 from scheduler.core.records import App, Kind, version_key
-from scheduler.core.rollout import Side, decide
+from scheduler.core.rollout import Side, decide, launch_room
 from scheduler.core.signals import Cause, Signal
 from scheduler.core.targets import Target, target_of
 from scheduler.core.world import Bucket, Tally, World
@@ -52,6 +52,21 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
     _end(batch, _first(moves.end_new, new, selection), "scaled down")
     for _ in range(moves.create):
         _create(batch, app_id, target)
+
+
+def launch_room_of(world: World, app_id: AppId) -> int:
+    """How many waiting instances of an app may be launched now (see ``rollout.launch_room``)."""
+    target = target_of(world, app_id)
+    if target.version is None:
+        return 0
+    new, old = _sides(world, app_id, target)
+    return launch_room(
+        wanted=target.instances,
+        strategy=target.spec.upgrade_strategy,
+        new=_side(new),
+        old=_side(old),
+        is_single=target.spec.is_single_instance,
+    )
 
 
 def _sides(world: World, app_id: AppId, target: Target) -> tuple[list[Tally], list[Tally]]:

@@ -115,11 +115,14 @@ def test_a_lost_epoch_ends_everything_and_nothing_is_acted_upon(rig: Rig):
     assert (rig.seen.acknowledged, stored(rig.store)) == ([], set())
 
 
-def test_a_batch_without_records_acts_without_a_commit(rig: Rig):
-    """What rests on nothing new is durable already."""
+def test_a_batch_that_only_acts_is_committed_empty_first(rig: Rig):
+    """The commit proves that we still lead: a replaced leader with nothing to store must not act."""
     rig.inbox.post(Disconnected())
     rig.turns.turn(0)
-    assert rig.committer.batches == []
+    assert [records for _, records in rig.committer.batches] == [[]]
+    assert rig.seen.suppressed == 0
+    rig.committer.release()
+    rig.turns.turn(0)
     assert rig.seen.suppressed == 1
     assert rig.turns.durable == rig.turns.decided == 1
 

@@ -1,0 +1,80 @@
+"""Draw the conditions of one simulated run from its seed.
+
+Each run has its own mix of faults (a fault that is always there hides others), so every
+probability is itself drawn, and about half of the faults are switched off in each run.
+"""
+
+from random import Random
+
+from attrs import frozen
+
+
+@frozen
+class Options:
+    """What goes wrong, how often (per message, per second or per commit), and for how long."""
+
+    seed: int
+    apps: int
+    agents: int
+    chaos_ms: int
+    latency_ms: int
+    jitter_ms: int
+    p_drop_event: float
+    p_duplicate_event: float
+    p_drop_call: float
+    p_task_fails: float
+    p_task_ignores_kill: float
+    p_store_unavailable: float
+    p_store_unknown: float
+    store_delay_ms: int
+    mean_crash_ms: float
+    mean_agent_fault_ms: float
+    mean_master_fault_ms: float
+    mean_disconnect_ms: float
+    mean_rescind_ms: float
+    mean_command_ms: float
+    mean_task_death_ms: float
+    p_two_leaders: float
+    clock_jump_ms: int
+    discovery: bool
+    p_discovery_lost: float
+
+    @staticmethod
+    def draw(seed: int) -> "Options":
+        """Draw the options of ``seed``; the same seed gives the same options for ever."""
+        rng = Random(f"options {seed}")
+
+        def maybe(most: float) -> float:
+            return rng.uniform(0, most) if rng.random() < 0.5 else 0.0
+
+        def rate(least_ms: float) -> float:
+            """Mean time between two faults of a kind; infinity switches it off."""
+            return rng.uniform(least_ms, 4 * least_ms) if rng.random() < 0.5 else float("inf")
+
+        return Options(
+            seed=seed,
+            apps=rng.randint(1, 4),
+            agents=rng.randint(2, 6),
+            chaos_ms=rng.randint(60_000, 240_000),
+            latency_ms=rng.choice([0, 1, 5, 50]),
+            jitter_ms=rng.choice([0, 5, 100, 2_000]),
+            p_drop_event=maybe(0.2),
+            p_duplicate_event=maybe(0.2),
+            p_drop_call=maybe(0.2),
+            p_task_fails=maybe(0.2),
+            p_task_ignores_kill=maybe(0.3),
+            p_store_unavailable=maybe(0.2),
+            p_store_unknown=maybe(0.2),
+            store_delay_ms=rng.choice([0, 0, 5, 300]),
+            mean_crash_ms=rate(10_000),
+            mean_agent_fault_ms=rate(15_000),
+            mean_master_fault_ms=rate(30_000),
+            mean_disconnect_ms=rate(15_000),
+            mean_rescind_ms=rate(5_000),
+            mean_command_ms=rng.uniform(2_000, 15_000),
+            mean_task_death_ms=rate(5_000),
+            p_two_leaders=maybe(0.7),
+            clock_jump_ms=rng.choice([0, 0, 0, 20_000]),
+            discovery=rng.random() < 0.5,
+            p_discovery_lost=maybe(0.5),
+        )
