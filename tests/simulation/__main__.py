@@ -6,6 +6,8 @@ import sys
 import time
 import traceback
 
+import click
+
 from tests.simulation.run import Simulation
 
 
@@ -27,7 +29,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.replay is not None:
         _, failure, steps = run_seed(options.replay)
-        print(failure or f"seed {options.replay}: no violation in {steps} steps")
+        click.echo(failure or f"seed {options.replay}: no violation in {steps} steps")
         return 1 if failure else 0
     first, _, last = options.seeds.rpartition("..")
     seeds = range(int(first or 0), int(last))
@@ -38,10 +40,12 @@ def main() -> int:
             steps += taken
             if failure is not None:
                 failures += 1
-                print(f"seed {seed}: {failure.strip().splitlines()[-1]}", flush=True)
+                click.echo(f"seed {seed}: {failure.strip().splitlines()[-1]}")
     elapsed_s = time.perf_counter() - started_s
     rate = steps / elapsed_s / options.processes
-    print(f"{len(seeds)} seeds, {steps} steps, {rate:.0f} steps/s a process, {failures} failed")
+    click.echo(
+        f"{len(seeds)} seeds, {steps} steps, {rate:.0f} steps/s a process, {failures} failed"
+    )
     return 1 if failures else 0
 
 

@@ -12,7 +12,7 @@ from scheduler.core import events as ev
 from scheduler.core.app import Operator
 from scheduler.core.ids import AppId, FrameworkId, InstanceId, OfferId, TaskId
 from scheduler.core.instance import Condition, Instance, TaskState
-from scheduler.core.records import Kind, Put, Record
+from scheduler.core.records import Framework, Kind, Put, Record
 from scheduler.core.rollout import ceiling_of, floor_of
 from scheduler.core.targets import target_of
 from scheduler.core.world import Bucket
@@ -54,7 +54,8 @@ class Checkers(Watch):
                     self.stored.pop(InstanceId(record.key), None)
             elif record.kind is Kind.FRAMEWORK:
                 assert isinstance(record, Put)
-                framework_id = record.value.id  # type: ignore[union-attr]
+                assert isinstance(record.value, Framework)
+                framework_id = record.value.id
                 is_same = self.framework_id in {None, framework_id}
                 demand(is_same, "S13", f"framework id replaced by {framework_id}")
                 self.framework_id = framework_id

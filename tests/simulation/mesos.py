@@ -350,7 +350,7 @@ class SimMesos:
             state=state,
             agent_id=agent_id,
             source="SOURCE_MASTER",
-            reason="REASON_RECONCILIATION" if not state.is_terminal else "REASON_RECONCILIATION",
+            reason="REASON_RECONCILIATION",
         )
 
     def _acknowledge(self, effect: fx.Acknowledge) -> None:
@@ -498,6 +498,8 @@ class SimMesos:
 
     def _reboot(self, agent: SimAgent) -> None:
         """The machine returns as a new agent; its old id is unreachable, or gone at times."""
+        if self.agents[agent.index] is not agent:
+            return
         if agent.is_registered:
             self._mark_unreachable(agent)
         old_id = agent.agent.id
