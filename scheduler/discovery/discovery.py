@@ -15,7 +15,6 @@ from attrs import define, frozen
 
 from scheduler.core.app import AppSpec
 from scheduler.core.events import Deregistered
-from scheduler.core.health import is_serving
 from scheduler.core.ids import AppId, Epoch, InstanceId, TaskId, Version
 from scheduler.core.instance import Condition, Instance
 from scheduler.discovery.agent import AgentRegistry
@@ -193,8 +192,9 @@ class Discovery:
             tracked = None
         if tracked is None:
             tracked = self._track(after, spec)
+        is_unmoved = _place_of(tracked.instance) == _place_of(after)
         tracked.instance = after
-        changes = self._refresh(tracked)
+        changes = self._refresh(tracked, is_unmoved=is_unmoved)
         draining: tuple[TaskId, ...] = ()
         if _is_awaited(after) and after.task_id is not None:
             draining = (after.task_id,)
@@ -276,9 +276,15 @@ class Discovery:
         if changes:
             self._sync.submit(changes)
 
-    def _refresh(self, tracked: _Tracked) -> dict[str, ServiceEntry | None]:
+    def _refresh(
+        self, tracked: _Tracked, *, is_unmoved: bool = False
+    ) -> dict[str, ServiceEntry | None]:
         """Work out an instance's entries anew; gives back what changed."""
-        before, after = tracked.entries, self._entries(tracked)
+        before = tracked.entries
+        if is_unmoved and before and self._is_up(tracked):
+            # Most changes are of no concern here: they cost as little as can be.
+            return {}
+        after = self._entries(tracked)
         tracked.entries = after
         changes: dict[str, ServiceEntry | None] = {
             key: entry for key, entry in after.items() if before.get(key) != entry
@@ -288,19 +294,29 @@ class Discovery:
 
     def _entries(self, tracked: _Tracked) -> dict[str, ServiceEntry]:
         instance, spec = tracked.instance, tracked.spec
-        if instance.condition is Condition.RUNNING and not is_serving(instance, spec):
-            self._failing.add(instance.id)
-        else:
-            self._failing.discard(instance.id)
-        if not tracked.plan.services:
-            return {}
-        if not is_advertised(instance, spec, is_prober_suspect=self._is_prober_suspect):
+        if not self._is_up(tracked):
             return {}
         return {
             entry.id: entry
             for entry in entries_of(instance, spec, tracked.plan, owner=self._owner)
             if self._claims.is_held_by(spec.id, entry.name)
         }
+
+    def _is_up(self, tracked: _Tracked) -> bool:
+        """Whether the instance is to be found; notes those that run and fail their checks."""
+        instance, spec = tracked.instance, tracked.spec
+        if is_advertised(instance, spec):
+            self._failing.discard(instance.id)
+            return True
+        if instance.condition is not Condition.RUNNING:
+            self._failing.discard(instance.id)
+            return False
+        self._failing.add(instance.id)
+        return self._is_prober_suspect and is_advertised(instance, spec, is_prober_suspect=True)
+
+
+def _place_of(instance: Instance) -> tuple[object, ...]:
+    return instance.incarnation, instance.placement, instance.addresses
 
 
 def _is_awaited(instance: Instance) -> bool:

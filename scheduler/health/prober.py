@@ -265,7 +265,8 @@ class Prober:
         if not is_news(known.told, known.result, known.check):
             return
         if known.told.alive is not known.result.alive:
-            log.info(
+            # The core's own event says what it means for the instance.
+            log.debug(
                 "check_verdict_changed",
                 task_id=known.task_id,
                 check_index=known.check.index,

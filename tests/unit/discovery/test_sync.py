@@ -33,6 +33,7 @@ class MemoryRegistry:
         self.faults: list[str] = []
         self.calls: list[str] = []
         self.refuses: set[str] = set()
+        self.broken: set[str] = set()
         self.is_stale = False
 
     def _fail(self, call: str) -> bool:
@@ -52,7 +53,7 @@ class MemoryRegistry:
     def read(self, desired):
         if self._fail("read"):
             raise ConsulUnavailableError("after")
-        return Held(dict(self.entries), frozenset())
+        return Held(dict(self.entries), frozenset(self.broken))
 
     def is_foreign(self, name):
         if self._fail("is_foreign"):
@@ -87,7 +88,10 @@ class Bench:
         self.registry = MemoryRegistry()
         self.now_s = 0.0
         self.gone: list[TaskId] = []
-        self.sync = SyncLoop(
+        self.sync = self.new_sync()
+
+    def new_sync(self) -> SyncLoop:
+        return SyncLoop(
             self.registry,
             on_gone=self.on_gone,
             on_stale=lambda: None,
@@ -122,7 +126,8 @@ steps = st.lists(
         st.tuples(st.just("vanish"), st.integers(0, 8)),
         st.tuples(st.just("round"), faults),
         st.tuples(st.just("wipe"), st.none()),
-        st.tuples(st.just("restart"), st.none()),
+        st.tuples(st.just("load"), st.none()),
+        st.tuples(st.just("restart"), faults),
     ),
     max_size=30,
 )
@@ -153,7 +158,11 @@ def test_after_the_faults_consul_holds_what_is_desired_and_every_drained_task_wa
         elif kind == "wipe":
             bench.registry.entries.clear()
         else:
+            if kind == "restart":
+                bench.sync = bench.new_sync()
             bench.sync.submit(desired, draining, is_whole=True)
+            bench.registry.faults = list(value or ())
+            bench.round()
     bench.registry.faults = []
     # The longest pause, then the period of the full comparison.
     bench.rounds()
@@ -301,3 +310,26 @@ def test_a_stopped_sync_removes_nothing():
     bench.sync.stop()
     bench.sync.run()
     assert bench.registry.calls == []
+
+
+def test_an_entry_whose_check_is_broken_is_written_again():
+    bench = Bench()
+    bench.sync.submit(by_id(0, 1))
+    bench.round()
+    bench.registry.broken = {entry(0).id}
+    bench.registry.calls.clear()
+    bench.round(after_s=31)
+    assert bench.registry.calls == ["read", "put", "tidy"]
+    assert bench.sync.status().puts == 3
+
+
+def test_nobody_is_told_gone_before_consul_was_read():
+    bench = Bench()
+    bench.registry.entries = by_id(0)
+    bench.registry.faults = ["before"] * 3
+    bench.sync.submit({}, [entry(0).task_id], is_whole=True)
+    for _ in range(3):
+        bench.round()
+        assert bench.gone == []
+    bench.rounds()
+    assert bench.gone == [entry(0).task_id]
