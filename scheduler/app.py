@@ -48,7 +48,7 @@ from scheduler.runtime.health_room import HealthRoom
 from scheduler.runtime.mesos_room import MesosRefused, MesosRoom
 from scheduler.spec import SpecRules, decode_spec, encode_spec
 from scheduler.store import Codec, MemoryStore, SqliteStore, StaleEpoch, Store, StoreError
-from scheduler.telemetry import Bus, LogFormat, Metrics, set_up_logs
+from scheduler.telemetry import Bus, LogFormat, Metrics, log_fact, set_up_logs
 from scheduler.telemetry.metrics import Labelled
 
 _log = structlog.get_logger("app")
@@ -76,8 +76,19 @@ def run_scheduler(config: Config) -> int:
     except ValueError as error:
         _log.error("configuration_refused", option="--master", problem=str(error))
         return 2
+    with _folder(config) as folder:
+        return asyncio.run(_serve(config, folder))
+
+
+@contextlib.contextmanager
+def _folder(config: Config) -> Generator[Path]:
+    """Give a place for the executor's archive: beside the store, where nothing piles up."""
+    if config.store.path is not None:
+        config.store.path.parent.mkdir(parents=True, exist_ok=True)
+        yield config.store.path.parent
+        return
     with tempfile.TemporaryDirectory(prefix="egret-") as folder:
-        return asyncio.run(_serve(config, Path(folder)))
+        yield Path(folder)
 
 
 async def _serve(config: Config, folder: Path) -> int:
@@ -132,6 +143,7 @@ class _Parts:
 def _build(config: Config, folder: Path) -> _Parts:
     metrics, bus = Metrics(), Bus()
     bus.subscribe(metrics.on_fact)
+    bus.subscribe(log_fact)
     runtime = Runtime(config.settings, _store(config), Surroundings(), metrics, bus)
     prober = Prober(
         runtime.post,
@@ -153,10 +165,17 @@ def _build(config: Config, folder: Path) -> _Parts:
     runtime.add_room(mesos)
     runtime.connect_mesos(mesos.send)
     _connect_metrics(metrics, runtime, mesos, prober, discovery)
-    archive = folder / _EXECUTOR
-    write_archive(archive)
-    api = create_app(runtime, _api_config(config, metrics, runtime, mesos, archive))
+    api_config = _api_config(config, metrics, runtime, mesos, _archive(folder))
+    api = create_app(runtime, api_config)
     return _Parts(runtime, api, metrics)
+
+
+def _archive(folder: Path) -> Path:
+    """Build the executor's archive, in one go for whoever reads it meanwhile."""
+    archive = folder / _EXECUTOR
+    built = folder / f"{_EXECUTOR}.{os.getpid()}"
+    write_archive(built)
+    return built.replace(archive)
 
 
 def _store(config: Config) -> Store:

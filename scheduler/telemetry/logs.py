@@ -23,8 +23,8 @@ class LogFormat(StrEnum):
 
 LEVELS = ("debug", "info", "warning", "error")
 
-_QUIET = {"uvicorn.access": "warning", "urllib3": "warning", "kazoo": "warning"}
-"""Loggers of libraries that would write a line for every call."""
+_QUIET = {"uvicorn": "warning", "urllib3": "warning", "kazoo": "warning"}
+"""Loggers of libraries that would write a line for every call or start."""
 
 
 def set_up_logs(log_format: LogFormat, level: str, stream: TextIO = sys.stderr) -> None:
