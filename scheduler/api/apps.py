@@ -22,8 +22,10 @@ from scheduler.api.errors import ApiError, no_app
 from scheduler.api.replies import deployment_header, deployment_response, json_response
 from scheduler.api.selectors import read_selector
 from scheduler.core.app import AppSpec
+from scheduler.core.effects import Accepted
 from scheduler.core.events import Removal, Upsert
 from scheduler.core.ids import AppId, GroupId, Version
+from scheduler.core.records import AppVersion
 from scheduler.core.world import World
 from scheduler.spec import (
     ROOT,
@@ -159,8 +161,16 @@ async def create_app(api: Api, request: Request) -> Response:
     accepted = await carry_out(api, derive, force=flag(request, "force"))
     _tell_hub(api, request, app_id)
     headers |= deployment_header(accepted) | {"Location": f"/v2/apps{app_id}"}
-    info = app_info(api.world, app_id, SINGLE, api.runtime.clock())
-    return json_response(info, 201, headers)
+    return json_response(_created(api, decoded.spec, accepted), 201, headers)
+
+
+def _created(api: Api, spec: AppSpec, accepted: Accepted) -> Json:
+    """Show a new app with the deployment that creates it, though that may be over already."""
+    version = accepted.version
+    stored = api.world.versions.get(spec.id, {}).get(version)
+    shown = version_json(stored or AppVersion(spec, version, version, version))
+    counts = {"tasksStaged": 0, "tasksRunning": 0, "tasksHealthy": 0, "tasksUnhealthy": 0}
+    return {**shown, **counts, "deployments": [{"id": accepted.deployment_id}], "tasks": []}
 
 
 async def put_app(api: Api, request: Request) -> Response:

@@ -20,12 +20,18 @@ from scheduler.core.effects import (
     UnknownTask,
 )
 from scheduler.core.ids import instance_id_of
-from scheduler.core.instance import Condition, Instance, TaskState
+from scheduler.core.instance import Instance, TaskState
 
 Json = dict[str, Any]
 Events = Iterator[tuple[str, Json]]
 
-_ENDS = {
+_CONDITIONS = {
+    TaskState.STAGING: "Staging",
+    TaskState.STARTING: "Starting",
+    TaskState.RUNNING: "Running",
+    TaskState.KILLING: "Killing",
+    TaskState.UNREACHABLE: "Unreachable",
+    TaskState.UNKNOWN: "Unknown",
     TaskState.FINISHED: "Finished",
     TaskState.FAILED: "Failed",
     TaskState.KILLED: "Killed",
@@ -89,18 +95,13 @@ def _task_status(fact: TaskStatusChanged) -> Events:
         "instance_changed_event",
         {
             "instanceId": instance.id,
-            "condition": _ENDS.get(update.state) or _condition(instance),
+            "condition": _CONDITIONS[update.state],
             "runSpecId": instance.app_id,
             "agentId": placement.agent_id if placement else None,
             "host": placement.host if placement else None,
             "runSpecVersion": instance.version,
         },
     )
-
-
-def _condition(instance: Instance) -> str:
-    """Say Marathon's word: it knows no draining."""
-    return "Killing" if instance.condition is Condition.DRAINING else instance.condition.value
 
 
 def _health(instance: Instance, *, healthy: bool) -> Events:
@@ -149,7 +150,7 @@ def _unknown(fact: UnknownTask) -> Events:
         {
             "instanceId": instance_id,
             "runSpecId": "/" + path.replace("_", "/"),
-            "condition": _ENDS.get(update.state, "Unknown"),
+            "condition": _CONDITIONS[update.state],
         },
     )
 

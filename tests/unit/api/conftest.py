@@ -54,7 +54,9 @@ class Egret:
         await eventually(lambda: len(self.mesos) > before, what="an answer to the offer")
 
     def launches(self):
-        return [launch for call in self.mesos if isinstance(call, Accept) for launch in call.launches]
+        return [
+            launch for call in self.mesos if isinstance(call, Accept) for launch in call.launches
+        ]
 
     async def update(self, task_id, state, **more):
         """Report a task's state and wait until that is known."""
@@ -88,6 +90,10 @@ class Egret:
     async def settled(self):
         await eventually(lambda: self.runtime.inbox_length == 0, what="an empty inbox")
         await self.runtime.read_barrier(30)
+
+    async def left(self):
+        """Wait until the runtime does not lead any more."""
+        await eventually(lambda: not self.runtime.is_leading, what="the end of the lead")
 
     async def deployments_done(self):
         await eventually(lambda: not self.runtime.world.deployments, what="no deployments")
@@ -125,7 +131,9 @@ def setup() -> Setup:
 async def running_egret(setup: Setup) -> AsyncIterator[Egret]:
     bus, metrics = Bus(), Metrics()
     surroundings = Surroundings(Steps(handle, settle, resume), rng=Random(1))
-    runtime = Runtime(setup.settings, MemoryStore(Codec(encode_spec, decode_spec)), surroundings, metrics, bus)
+    runtime = Runtime(
+        setup.settings, MemoryStore(Codec(encode_spec, decode_spec)), surroundings, metrics, bus
+    )
     app = create_app(runtime, setup.config)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=True)
     async with httpx2.AsyncClient(transport=transport, base_url="http://egret") as http:

@@ -1,0 +1,74 @@
+async def test_a_deployment_shows_its_steps_and_where_it_is(egret):
+    created = await egret.deploy("/a")
+    (shown,) = (await egret.http.get("/v2/deployments")).json()
+    assert shown["id"] == created.headers["marathon-deployment-id"]
+    assert shown["version"] == created.json()["version"]
+    assert (shown["affectedApps"], shown["affectedPods"]) == (["/a"], [])
+    assert shown["steps"] == [
+        {"actions": [{"action": "StartApplication", "app": "/a"}]},
+        {"actions": [{"action": "ScaleApplication", "app": "/a"}]},
+    ]
+    assert (shown["currentStep"], shown["totalSteps"]) == (2, 2)
+    (action,) = shown["currentActions"]
+    assert (action["action"], action["app"]) == ("ScaleApplication", "/a")
+
+
+async def test_cancelling_a_deployment_takes_its_changes_back(egret):
+    created = await egret.deploy("/a")
+    deployment_id = created.headers["marathon-deployment-id"]
+    answer = await egret.http.delete(f"/v2/deployments/{deployment_id}")
+    assert answer.status_code == 200
+    assert answer.json()["deploymentId"] != deployment_id
+    assert (await egret.http.get("/v2/apps/a")).status_code == 404
+
+
+async def test_cancelling_by_force_just_stops_it(egret):
+    created = await egret.deploy("/a")
+    deployment_id = created.headers["marathon-deployment-id"]
+    answer = await egret.http.delete(f"/v2/deployments/{deployment_id}?force=true")
+    assert answer.status_code == 202
+    assert (await egret.http.get("/v2/apps/a")).status_code == 200
+    assert (await egret.http.get("/v2/deployments")).json() == []
+
+
+async def test_cancelling_an_unknown_deployment_is_answered_404(egret):
+    answer = await egret.http.delete("/v2/deployments/nope")
+    assert answer.status_code == 404
+    assert answer.json() == {"message": "DeploymentPlan nope does not exist"}
+
+
+async def test_the_queue_says_what_waits_and_what_the_offers_lacked(egret):
+    await egret.deploy("/big", cpus=32, instances=2)
+    await egret.offer(cpus=16)
+    query = {"embed": ["lastUnusedOffers", "nearestMiss"]}
+    (item,) = (await egret.http.get("/v2/queue", params=query)).json()["queue"]
+    assert item["app"]["id"] == "/big"
+    assert (item["count"], item["role"]) == (2, "*")
+    assert item["delay"] == {"timeLeftSeconds": 0, "overdue": True}
+    summary = item["processedOffersSummary"]
+    assert (summary["processedOffersCount"], summary["unusedOffersCount"]) == (1, 1)
+    lacks = {step["reason"]: step for step in summary["rejectSummaryLaunchAttempt"]}
+    assert lacks["InsufficientCpus"] == {
+        "reason": "InsufficientCpus",
+        "declined": 1,
+        "processed": 1,
+    }
+    assert lacks["InsufficientMemory"]["processed"] == 0
+    (unused,) = item["lastUnusedOffers"]
+    assert unused["reason"] == ["InsufficientCpus"]
+    assert unused["offer"]["hostname"] == "agent-1"
+    assert item["nearestMiss"]["reason"] == "InsufficientCpus"
+
+
+async def test_the_queue_is_plain_unless_more_is_asked_for(egret):
+    await egret.deploy("/a")
+    (item,) = (await egret.http.get("/v2/queue")).json()["queue"]
+    assert not {"lastUnusedOffers", "nearestMiss"} & set(item)
+
+
+async def test_a_delay_is_reset_for_what_waits_only(egret):
+    await egret.deploy("/a")
+    assert (await egret.http.delete("/v2/queue/a/delay")).status_code == 204
+    answer = await egret.http.delete("/v2/queue/nope/delay")
+    assert answer.status_code == 404
+    assert answer.json() == {"message": "Application /nope not found in tasks queue."}
