@@ -107,9 +107,23 @@ class Agent:
         """Lose the agent's process: its API is gone, its executors live on."""
         self.link.has_agent = False
         self.master = None
+        for framework_id, info in list(self.frameworks.items()):
+            if not info.get("checkpoint", False):
+                self._forget_framework(framework_id)
         self.updates.pause()
         if self._server is not None:
             self._server.stop()
+
+    def _forget_framework(self, framework_id: str) -> None:
+        """Lose all of a framework that does not checkpoint; its executors end by themselves."""
+        self.updates.drop(framework_id)
+        for key in [k for k in self.executors if k[0] == framework_id]:
+            executor = self.executors.pop(key)
+            executor.disarm()
+            executor.kill()
+        for key in [k for k in self.tasks if k[0] == framework_id]:
+            del self.tasks[key]
+        del self.frameworks[framework_id]
 
     def leave(self) -> None:
         """Stop for good: everything here is killed and forgotten, the next start is a new agent."""
@@ -165,6 +179,7 @@ class Agent:
         """Run tasks; with `executor` they are one group for it."""
         framework_id = framework["id"]["value"]
         self.frameworks[framework_id] = framework
+        self.draining = None  # Or nothing would be launched here.
         records = [AgentTask(info, framework_id) for info in tasks]
         for task in records:
             self.tasks[(framework_id, task.id)] = task

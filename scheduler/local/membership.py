@@ -260,6 +260,17 @@ def remove_agent(master: Master, agent_id: str) -> None:
     _tell_agent_failed(master, agent_id)
 
 
+def note_drained(master: Master, agent_id: str) -> None:
+    """End a draining once the last terminal update is acknowledged, as Mesos does."""
+    agent = master.agents.get(agent_id)
+    if agent is None or agent.drain is None or agent.tasks:
+        return
+    if agent.drain["state"] == "DRAINING":
+        agent.drain = {**agent.drain, "state": "DRAINED"}
+        if agent.drain["config"]["mark_gone"]:
+            mark_gone(master, agent_id)
+
+
 def mark_gone(master: Master, agent_id: str) -> bool:
     """The operator says that an agent is gone for good; returns whether it was known."""
     if agent_id in master.gone:

@@ -23,7 +23,7 @@ from scheduler.local.legacy_api import (
     metrics_snapshot,
 )
 from scheduler.local.master import Master
-from scheduler.local.membership import mark_gone
+from scheduler.local.membership import mark_gone, note_drained
 from scheduler.local.recordio import encode_chunk
 from scheduler.local.resources import JsonObject
 from scheduler.local.scheduler_api import RefusedError, invalid, read_call
@@ -200,14 +200,15 @@ def _drain(master: Master, body: JsonObject) -> Response:
     if refused.status != 200:
         return refused
     agent = master.agents[body["agent_id"]["value"]]
-    mark_gone = bool(body.get("mark_gone", False))
-    config: JsonObject = {"mark_gone": mark_gone}
+    mark_tasks = bool(body.get("mark_gone", False))
+    config: JsonObject = {"mark_gone": mark_tasks}
     grace_ns: int | None = None
     if "max_grace_period" in body:
         config["max_grace_period"] = body["max_grace_period"]
         grace_ns = int(float(body["max_grace_period"].get("seconds", 0)) * 1e9)
-    agent.drain = {"state": "DRAINING" if agent.tasks else "DRAINED", "config": config}
-    agent.door.drain(grace_ns, mark_gone=mark_gone)
+    agent.drain = {"state": "DRAINING", "config": config}
+    agent.door.drain(grace_ns, mark_gone=mark_tasks)
+    note_drained(master, agent.id)
     return Response(200)
 
 

@@ -29,6 +29,7 @@ from scheduler.local.httpserver import (
 )
 from scheduler.local.master import Master
 from scheduler.local.reconcile import reconcile_all, reconcile_task
+from scheduler.local.membership import note_drained
 from scheduler.local.recordio import encode_chunk
 from scheduler.local.resources import JsonObject
 from scheduler.local.schema import (
@@ -281,7 +282,9 @@ def _shutdown(master: Master, framework: Framework, call: JsonObject) -> Respons
 
 def _acknowledge(master: Master, framework: Framework, call: JsonObject) -> Response:
     body = call["acknowledge"]
-    master.acknowledge(framework, body["agent_id"]["value"], body["task_id"]["value"], body["uuid"])
+    agent_id = body["agent_id"]["value"]
+    master.acknowledge(framework, agent_id, body["task_id"]["value"], body["uuid"])
+    note_drained(master, agent_id)
     return _ACCEPTED
 
 

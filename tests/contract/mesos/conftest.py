@@ -15,7 +15,7 @@ from tests.contract.mesos.client import Json, Scheduler, framework_info
 
 FAST = Timing(
     allocation_interval_s=0.2,
-    agent_timeout_s=1.0,
+    agent_timeout_s=4.0,
     update_retry_s=1.0,
     executor_reregistration_timeout_s=2.0,
 )
