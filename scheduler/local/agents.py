@@ -425,8 +425,9 @@ class Agent:
             self.shutdown_executor(*key)
         for key in [k for k in self.tasks if k[0] == framework_id]:
             task = self.tasks.pop(key)
-            task.state = "TASK_KILLED"
-            self._clean(task)
+            if not task.is_terminal:
+                task.state = "TASK_KILLED"
+                self._clean(task)
         self.updates.drop(framework_id)
 
     def drain(self, max_grace_ns: int | None, *, mark_gone: bool) -> None:

@@ -28,8 +28,8 @@ from scheduler.local.httpserver import (
     text_response,
 )
 from scheduler.local.master import Master
-from scheduler.local.reconcile import reconcile_all, reconcile_task
 from scheduler.local.membership import note_drained
+from scheduler.local.reconcile import reconcile_all, reconcile_task
 from scheduler.local.recordio import encode_chunk
 from scheduler.local.resources import JsonObject
 from scheduler.local.schema import (

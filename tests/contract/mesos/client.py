@@ -5,6 +5,7 @@ exact JSON, and nothing is acknowledged or retried unless a test says so.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any, Self
@@ -150,13 +151,12 @@ class Scheduler:
         return self
 
     async def _read(self, stream: Connection) -> None:
-        try:
+        # A stream that is cut has ended as one that is closed, for a test.
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while chunk := await stream.read_chunk():
                 length, _, record = chunk.partition(b"\n")
                 assert int(length) == len(record), "one record a chunk"
                 self._take(json.loads(record))
-        except (OSError, asyncio.IncompleteReadError, ValueError):
-            pass  # Cut: the same as an end, for a test.
         self.is_closed = True
         self._changed.set()
 
@@ -207,10 +207,9 @@ class Scheduler:
             self._tasks.append(asyncio.ensure_future(self._send_acknowledge(body)))
 
     async def _send_acknowledge(self, body: Json) -> None:
-        try:
+        # A master that went away is no matter: the agent sends the update again.
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             await self.call("ACKNOWLEDGE", body)
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # The master went away: the agent sends the update again.
 
     def close_stream(self) -> None:
         """Go away without a word."""
@@ -220,10 +219,8 @@ class Scheduler:
     async def close(self) -> None:
         """Tear the framework down, if it is still subscribed, and close everything."""
         if self.framework_id and not self.is_closed:
-            try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 await self.call("TEARDOWN")
-            except (OSError, asyncio.IncompleteReadError):
-                pass  # There is no master any more.
         for task in self._tasks:
             task.cancel()
         for connection in (self._stream, self._calls):

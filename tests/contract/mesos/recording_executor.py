@@ -6,6 +6,7 @@ environment `env.json`, both in the directory given as the first argument.
 """
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -46,10 +47,8 @@ def update(task_id: str, state: str) -> None:
     }
     with lock:
         unacknowledged[status["uuid"]] = status
-    try:
+    with contextlib.suppress(OSError):  # SUBSCRIBE sends it again.
         post({"type": "UPDATE", "update": {"status": status}})
-    except OSError:
-        pass  # SUBSCRIBE sends it again.
 
 
 def handle(event: dict) -> None:
@@ -91,8 +90,6 @@ def listen() -> None:
 
 (LOG / "env.json").write_text(json.dumps(dict(os.environ)))
 while True:
-    try:
+    with contextlib.suppress(OSError, http.client.HTTPException):  # The agent is away.
         listen()
-    except (OSError, http.client.HTTPException):
-        pass  # The agent is away.
     time.sleep(0.2)

@@ -42,14 +42,12 @@ def _between(first_note: str, last_note: str) -> Iterator[dict[str, Any]]:
 
 async def _replay(address: str, record: dict[str, Any], ids: dict[str, str]) -> Reply:
     """Send a recorded call with its ids replaced by ours."""
-    headers = {k: str(v) for k, v in record["headers"].items()}
-    for name in ("Accept", "Content-Type", "Mesos-Stream-Id"):
-        headers.setdefault(name, None)  # type: ignore[arg-type]
+    headers: dict[str, str | None] = {"Accept": None, **record["headers"]}
     body = record["body"]
     text = body if isinstance(body, str) else json.dumps(body)
     if body is None:
         text = ""
-    sent = {k: v and _with(v, ids) for k, v in headers.items()}
+    sent = {k: None if v is None else _with(v, ids) for k, v in headers.items()}
     return await request(
         address, record["method"], record["path"], _with(text, ids).encode(), **sent
     )
@@ -174,13 +172,17 @@ async def test_another_principal_is_refused_and_other_changes_are_ignored(
     [
         (
             {"user": "other"},
-            "Updating 'FrameworkInfo.user' is unsupported; attempted to update from 'root' to "
-            "'other'",
+            (
+                "Updating 'FrameworkInfo.user' is unsupported; attempted to update from 'root' to "
+                "'other'"
+            ),
         ),
         (
             {"checkpoint": False},
-            "Updating 'FrameworkInfo.checkpoint' is unsupported; attempted to update from 'true' "
-            "to 'false'",
+            (
+                "Updating 'FrameworkInfo.checkpoint' is unsupported; attempted to update "
+                "from 'true' to 'false'"
+            ),
         ),
         ({"principal": "x"}, "Changing framework's principal is not allowed."),
     ],

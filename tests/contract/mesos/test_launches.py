@@ -172,8 +172,10 @@ INVALID: dict[str, tuple[Json, str]] = {
     ),
     "variable": (
         {"command": {"value": "true", "environment": {"variables": [{"name": "X"}]}}},
-        "Task's `CommandInfo` is invalid: Environment variable 'X' of type 'VALUE' must have a "
-        "value set",
+        (
+            "Task's `CommandInfo` is invalid: Environment variable 'X' of type 'VALUE' must have a "
+            "value set"
+        ),
     ),
     "http": (
         {"health_check": {"type": "HTTP"}},
@@ -252,8 +254,10 @@ async def test_a_missing_required_field_refuses_the_call_and_keeps_the_offer(
     reply = await scheduler.call("ACCEPT", launch([offer], [good, bad]))
     assert reply.pair == (
         400,
-        "Failed to convert JSON into Call protobuf: Missing required fields: "
-        f"accept.operations[0].launch.task_infos[1].{path}",
+        (
+            "Failed to convert JSON into Call protobuf: Missing required fields: "
+            f"accept.operations[0].launch.task_infos[1].{path}"
+        ),
     )
     await _accept(scheduler, [offer], [good])
     await scheduler.wait_state("good", "TASK_RUNNING")
