@@ -1,1 +1,3 @@
 """Provide the egret command."""
+
+from scheduler.cli.main import main as main

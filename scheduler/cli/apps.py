@@ -1,0 +1,195 @@
+"""Look at apps and change them: ``egret app …``."""
+
+from typing import Any
+
+import click
+from rich.text import Text
+
+from scheduler.cli import app_diff, app_logs, deploy
+from scheduler.cli.client import app_path
+from scheduler.cli.failures import ExitCode, Failure
+from scheduler.cli.jsonvalues import fields, items
+from scheduler.cli.output import (
+    BAD,
+    GOOD,
+    WAITING,
+    age_of,
+    print_json,
+    print_table,
+)
+from scheduler.cli.session import APP_ID, Session, connected
+from scheduler.cli.tasks import TASK_COLUMNS, task_row
+from scheduler.cli.waiting import reasons_of
+from scheduler.cli.waits import follow, waitable
+
+
+@click.group()
+def command() -> None:
+    """Deploy, look at and change apps."""
+
+
+command.add_command(deploy.deploy)
+command.add_command(app_diff.diff)
+command.add_command(app_logs.logs)
+
+
+@command.command(name="list")
+@click.option("--label", metavar="SELECTOR", help="Only apps whose labels match: k, k==v, k!=v.")
+@connected
+def list_apps(session: Session, label: str | None) -> None:
+    """List apps."""
+    body = session.client.get("/v2/apps", {"label": label} if label else None)
+    if session.as_json:
+        print_json(body["apps"])
+        return
+    apps = sorted(body["apps"], key=lambda app: app["id"])
+    rows = [[app["id"], *counts_of(app), state_of(app), _what(app)] for app in apps]
+    print_table(
+        ["app", "instances", "running", "healthy", "state", "runs"],
+        rows,
+        "There are no apps. Deploy one: egret app deploy FILE",
+    )
+
+
+def counts_of(app: dict[str, Any]) -> tuple[str, str, str]:
+    """Give wanted, running and healthy instances; no checks means no health."""
+    healthy = str(app.get("tasksHealthy", 0)) if app.get("healthChecks") else "-"
+    return str(app["instances"]), str(app.get("tasksRunning", 0)), healthy
+
+
+def state_of(app: dict[str, Any]) -> Text:
+    """Say in one word how an app is."""
+    wanted, running = app["instances"], app.get("tasksRunning", 0)
+    if app.get("tasksUnhealthy", 0):
+        return Text("unhealthy", BAD)
+    if app.get("deployments"):
+        return Text("deploying", WAITING)
+    if wanted == 0 and running == 0:
+        return Text("stopped")
+    if running < wanted:
+        return Text("waiting", WAITING)
+    if app.get("healthChecks") and app.get("tasksHealthy", 0) < wanted:
+        return Text("waiting", WAITING)
+    return Text("ready", GOOD)
+
+
+def _what(app: dict[str, Any]) -> str:
+    image = fields(fields(app.get("container")).get("docker")).get("image")
+    text = image or app.get("cmd") or " ".join(map(str, items(app.get("args"))))
+    flat = " ".join(str(text).split())
+    return flat if len(flat) <= 48 else f"{flat[:47]}…"
+
+
+@command.command()
+@click.argument("app_id", metavar="ID", type=APP_ID)
+@connected
+def show(session: Session, app_id: str) -> None:
+    """Show one app: its tasks, what went wrong last, and why it waits."""
+    app = session.client.get(app_path(app_id))["app"]
+    if session.as_json:
+        print_json(app)
+        return
+    wanted, running, healthy = counts_of(app)
+    click.echo(f"{app['id']}  {state_of(app)}")
+    click.echo(f"  instances  {wanted} wanted, {running} running, {healthy} healthy")
+    click.echo(f"  resources  {app['cpus']} cpus, {app['mem']} MiB, {app.get('disk', 0)} MiB disk")
+    click.echo(f"  runs       {_what(app)}")
+    click.echo(f"  version    {app.get('version')}")
+    for deployment in app.get("deployments", []):
+        click.echo(f"  deploying  {deployment['id']}")
+    for reason in reasons_of(session.client, {app_id}):
+        click.echo(f"  waiting    {reason}")
+    failure = app.get("lastTaskFailure")
+    if failure:
+        when = age_of(failure.get("timestamp"))
+        click.echo(f"  failure    {when} ago: {failure.get('state')} {failure.get('message')}")
+    click.echo()
+    print_table(TASK_COLUMNS, map(task_row, app.get("tasks", [])), "  It has no tasks.")
+
+
+@command.command()
+@click.argument("app_id", metavar="ID", type=APP_ID)
+@click.argument("instances", type=click.IntRange(min=0))
+@click.option("--force", is_flag=True, help="Override a deployment that is under way.")
+@waitable
+@connected
+def scale(
+    session: Session, app_id: str, instances: int, *, force: bool, wait: float | None
+) -> None:
+    """Run this many instances of an app."""
+    _change(session, app_id, {"instances": instances}, force=force, wait=wait)
+
+
+@command.command()
+@click.argument("app_id", metavar="ID", type=APP_ID)
+@click.option("--force", is_flag=True, help="Override a deployment that is under way.")
+@waitable
+@connected
+def stop(session: Session, app_id: str, *, force: bool, wait: float | None) -> None:
+    """Run no instance of an app; its definition stays."""
+    _change(session, app_id, {"instances": 0}, force=force, wait=wait)
+
+
+@command.command()
+@click.argument("app_id", metavar="ID", type=APP_ID)
+@click.option("--force", is_flag=True, help="Override a deployment that is under way.")
+@waitable
+@connected
+def restart(session: Session, app_id: str, *, force: bool, wait: float | None) -> None:
+    """Replace every task of an app, step by step."""
+    answer = session.client.call("POST", app_path(app_id, "restart"), {"force": str(force).lower()})
+    follow(session, answer, [app_id], wait, f"{app_id} is being restarted")
+
+
+@command.command()
+@click.argument("app_id", metavar="ID", type=APP_ID)
+@waitable
+@connected
+def remove(session: Session, app_id: str, *, wait: float | None) -> None:
+    """Stop an app's tasks and forget the app."""
+    answer = session.client.call("DELETE", app_path(app_id))
+    follow(session, answer, [app_id], wait, f"{app_id} is being removed", is_removal=True)
+
+
+@command.command()
+@click.argument("app_id", metavar="ID", type=APP_ID)
+@connected
+def versions(session: Session, app_id: str) -> None:
+    """List the versions kept of an app, the newest first."""
+    found = session.client.get(app_path(app_id, "versions"))["versions"]
+    if session.as_json:
+        print_json(found)
+        return
+    for version in sorted(found, reverse=True):
+        click.echo(version)
+
+
+@command.command()
+@click.argument("app_id", metavar="ID", type=APP_ID)
+@click.argument("version", required=False)
+@click.option("--force", is_flag=True, help="Override a deployment that is under way.")
+@waitable
+@connected
+def rollback(
+    session: Session, app_id: str, version: str | None, *, force: bool, wait: float | None
+) -> None:
+    """Take an app back to VERSION, or to the one before the present one."""
+    if version is None:
+        now = session.client.get(app_path(app_id))["app"]["version"]
+        found = session.client.get(app_path(app_id, "versions"))["versions"]
+        older = [one for one in sorted(found) if one < now]
+        if not older:
+            raise Failure(ExitCode.REFUSED, f"{app_id} has no version before {now}.")
+        version = older[-1]
+    _change(session, app_id, {"version": version}, force=force, wait=wait)
+
+
+def _change(
+    session: Session, app_id: str, change: dict[str, Any], *, force: bool, wait: float | None
+) -> None:
+    # PATCH and not PUT: a slip in the id must not create an app.
+    params = {"force": str(force).lower(), "strict": "true"}
+    method = "PUT" if "version" in change else "PATCH"
+    answer = session.client.call(method, app_path(app_id), params, change)
+    (what,) = (f"{name} {value}" for name, value in change.items())
+    follow(session, answer, [app_id], wait, f"{app_id} is being changed to {what}")

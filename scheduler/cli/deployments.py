@@ -1,0 +1,114 @@
+"""List, watch and cancel deployments: ``egret deployment …``."""
+
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from scheduler.cli.jsonvalues import items
+from scheduler.cli.output import age_of, print_json, print_table
+from scheduler.cli.session import Session, connected
+from scheduler.cli.waiting import reasons_of
+from scheduler.cli.waits import DEFAULT_WAIT_S, Progress, await_deployment, deployment_of, watch
+
+
+@click.group()
+def command() -> None:
+    """List, watch and cancel deployments."""
+
+
+@command.command(name="list")
+@connected
+def list_deployments(session: Session) -> None:
+    """List the deployments under way."""
+    deployments = session.client.get("/v2/deployments")
+    if session.as_json:
+        print_json(deployments)
+        return
+    rows = [
+        [
+            one["id"],
+            age_of(one.get("version")),
+            f"{one['currentStep']}/{one['totalSteps']}",
+            ", ".join(_action(action) for action in one.get("currentActions", [])) or "-",
+        ]
+        for one in deployments
+    ]
+    print_table(["deployment", "for", "step", "now"], rows, "No deployment is under way.")
+
+
+def _action(action: dict[str, Any]) -> str:
+    verb = str(action["action"]).removesuffix("Application").lower()
+    return f"{verb} {action.get('app') or action.get('pod')}"
+
+
+@command.command(name="watch")
+@click.argument("deployment_id", metavar="[ID]", required=False)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=DEFAULT_WAIT_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="Longest wait; after it the exit code is 5.",
+)
+@connected
+def watch_deployments(session: Session, deployment_id: str | None, *, timeout: float) -> None:
+    """Follow one deployment, or all that are under way, until they are done."""
+    client = session.client
+    if deployment_id is not None:
+        found = [one for one in client.get("/v2/deployments") if one["id"] == deployment_id]
+        apps = items(found[0]["affectedApps"]) if found else []
+        await_deployment(client, deployment_id, apps, timeout, quiet=session.as_json)
+    else:
+        watch(
+            lambda: _progress_of_all(session),
+            timeout,
+            quiet=session.as_json,
+            what="A deployment",
+            advice=lambda: reasons_of(client, _affected(session)),
+        )
+    if session.as_json:
+        print_json({"done": True})
+    else:
+        click.echo("done")
+
+
+def _affected(session: Session) -> set[str]:
+    deployments = session.client.get("/v2/deployments")
+    return {app_id for one in deployments for app_id in one["affectedApps"]}
+
+
+def _progress_of_all(session: Session) -> Progress:
+    deployments = session.client.get("/v2/deployments")
+    if not deployments:
+        return Progress(done=True, lines=())
+    apps = {app["id"]: app for app in session.client.get("/v2/apps")["apps"]}
+    lines: list[str] = []
+    for one in deployments:
+        lines.append(f"{one['id']}: step {one['currentStep']} of {one['totalSteps']}")
+        lines += [f"  {_state(app_id, apps.get(app_id))}" for app_id in one["affectedApps"]]
+    return Progress(done=False, lines=tuple(lines))
+
+
+def _state(app_id: str, app: dict[str, Any] | None) -> str:
+    if app is None:
+        return f"{app_id}: being removed"
+    return f"{app_id}: {app.get('tasksRunning', 0)} of {app['instances']} running"
+
+
+@command.command()
+@click.argument("deployment_id", metavar="ID")
+@click.option("--force", is_flag=True, help="Only stop it; keep what it has changed so far.")
+@connected
+def cancel(session: Session, deployment_id: str, *, force: bool) -> None:
+    """Cancel a deployment and take back what it changed."""
+    path = f"/v2/deployments/{quote(deployment_id, safe='')}"
+    answer = session.client.call("DELETE", path, {"force": str(force).lower()})
+    if session.as_json:
+        print_json(answer.body)
+    elif force:
+        click.echo(f"{deployment_id} is stopped; what it had changed stays")
+    else:
+        reverting, _ = deployment_of(answer)
+        click.echo(f"{deployment_id} is cancelled; deployment {reverting} takes it back")

@@ -1,0 +1,93 @@
+"""List and kill tasks: ``egret task …``."""
+
+import click
+from rich.text import Text
+
+from scheduler.cli.client import app_path
+from scheduler.cli.failures import ExitCode, Failure
+from scheduler.cli.jsonvalues import Fields, items, objects
+from scheduler.cli.output import BAD, GOOD, WAITING, age_of, print_json, print_table
+from scheduler.cli.session import APP_ID, Session, connected
+
+TASK_COLUMNS = ["task", "state", "health", "address", "running for", "version"]
+
+
+@click.group()
+def command() -> None:
+    """List and kill tasks."""
+
+
+@command.command(name="list")
+@click.argument("app_id", metavar="[ID]", type=APP_ID, required=False)
+@connected
+def list_tasks(session: Session, app_id: str | None) -> None:
+    """List the tasks of one app, or of all."""
+    path = "/v2/tasks" if app_id is None else app_path(app_id, "tasks")
+    tasks = session.client.get(path)["tasks"]
+    if session.as_json:
+        print_json(tasks)
+        return
+    rows = [task_row(task) for task in sorted(tasks, key=lambda task: (task["appId"], task["id"]))]
+    print_table(TASK_COLUMNS, rows, "There are no tasks.")
+
+
+def task_row(task: Fields) -> list[str | Text]:
+    """Show a task as a row under TASK_COLUMNS."""
+    return [
+        task["id"],
+        state_text(task),
+        health_text(task),
+        address_of(task),
+        age_of(task.get("startedAt")),
+        task.get("version", "-"),
+    ]
+
+
+def state_text(task: Fields) -> Text:
+    """Give the state without Mesos's prefix."""
+    state = str(task.get("state", "")).removeprefix("TASK_").lower()
+    return Text(state, GOOD if state == "running" else WAITING)
+
+
+def health_text(task: Fields) -> Text:
+    """Sum up what the health checks say; ``-`` where none has spoken."""
+    results = objects(task.get("healthCheckResults"))
+    if not results:
+        return Text("-")
+    if all(one.get("alive") for one in results):
+        return Text("healthy", GOOD)
+    return Text("unhealthy", BAD)
+
+
+def address_of(task: Fields) -> str:
+    """Give the addresses of a task's ports, or its host where it has none."""
+    host = str(task.get("host", "-"))
+    return " ".join(f"{host}:{port}" for port in items(task.get("ports"))) or host
+
+
+@command.command()
+@click.argument("task_ids", metavar="TASK...", nargs=-1, required=True)
+@click.option("--scale", is_flag=True, help="Also want that many instances fewer.")
+@click.option("--force", is_flag=True, help="With --scale: override a deployment under way.")
+@connected
+def kill(session: Session, task_ids: tuple[str, ...], *, scale: bool, force: bool) -> None:
+    """Kill tasks; they are replaced by new ones, unless --scale."""
+    params = {"scale": str(scale).lower(), "force": str(force).lower()}
+    answer = session.client.call("POST", "/v2/tasks/delete", params, {"ids": list(task_ids)})
+    if session.as_json:
+        print_json(answer.body)
+    elif not scale:
+        _report(answer.body["tasks"], task_ids)
+
+
+def _report(killed: list[Fields], wanted: tuple[str, ...]) -> None:
+    found = {task["id"] for task in killed}
+    for task_id in sorted(found):
+        click.echo(f"killing {task_id}")
+    missing = [one for one in wanted if not any(one == t or t.startswith(f"{one}.") for t in found)]
+    if missing:
+        raise Failure(
+            ExitCode.NOT_FOUND,
+            f"No such task: {', '.join(missing)}.",
+            "`egret task list` lists them.",
+        )
