@@ -60,7 +60,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Check:
-    """A HealthCheckInfo of a kind that can run. Exactly one target: a command or a port."""
+    """A HealthCheck or a CheckInfo of a kind that can run; its target is a command or a port."""
 
     command: Command | None = None
     port: int = 0
@@ -73,6 +73,19 @@ class Check:
     timeout_s: float = 20.0
     grace_s: float = 10.0
     failure_limit: int = 3
+
+    @property
+    def kind(self) -> str:
+        """Mesos's name for it."""
+        return "COMMAND" if self.command is not None else "HTTP" if self.is_http else "TCP"
+
+    def is_success(self, result: int | None) -> bool:
+        """Whether an exit code, an HTTP status or a connection (1) is a success; None never is."""
+        if result is None:
+            return False
+        if self.command is not None:
+            return result == 0
+        return 200 <= result < 400 if self.is_http else result == 1
 
 
 @dataclass(frozen=True)
@@ -91,6 +104,7 @@ class Launch:
     drain_s: float
     completion_limit_s: float | None
     checks: tuple[Check, ...]
+    plain_check: Check | None
 
 
 def read_launch(task_info: Json, executor_id: str) -> Launch:
@@ -127,6 +141,7 @@ def _launch(
         drain_s=_seconds(own, "drain_seconds", 0),
         completion_limit_s=None if limit is None else _duration(limit),
         checks=tuple(check for check in checks if check is not None),
+        plain_check=_plain_check(_object(task_info, "check")),
     )
 
 
@@ -212,6 +227,13 @@ def _check(info: Json) -> Check | None:
         grace_s=_seconds(info, "grace_period_seconds", 10),
         failure_limit=max(1, limit),
     )
+
+
+def _plain_check(info: Json) -> Check | None:
+    """A CheckInfo: a health check's fields without judgement, its command one level deeper."""
+    if info.get("type") != "COMMAND":
+        return _check(info)
+    return _check({**info, "command": _object(_object(info, "command"), "command")})
 
 
 def _object(info: Json, name: str) -> Json:

@@ -18,31 +18,36 @@ from executor.messages import Check
 _MAX_REDIRECTS = 10
 
 
-async def probe_network(check: Check) -> bool:
-    """Run an HTTP or TCP check once, within its timeout. Never raises for a failing target."""
+async def probe_network(check: Check) -> int | None:
+    """Run an HTTP or TCP check once, within its timeout. Never raises for a failing target.
+
+    Returns:
+        For HTTP the status of the answer, None if there was none. For TCP 1, or 0 if the port did
+        not accept.
+    """
     probe = _probe_http(check) if check.is_http else _probe_tcp(check)
     try:
         return await asyncio.wait_for(probe, check.timeout_s or None)
     except (OSError, ValueError, h11.ProtocolError, asyncio.TimeoutError):
-        return False
+        return None if check.is_http else 0
 
 
-async def _probe_tcp(check: Check) -> bool:
+async def _probe_tcp(check: Check) -> int:
     _, writer = await asyncio.open_connection(check.host, check.port)
     writer.transport.abort()
-    return True
+    return 1
 
 
-async def _probe_http(check: Check) -> bool:
+async def _probe_http(check: Check) -> int | None:
     host = f"[{check.host}]" if ":" in check.host else check.host
     url = f"{check.scheme}://{host}:{check.port}/{check.path.lstrip('/')}"
     for _ in range(_MAX_REDIRECTS):
         head = await _get(url)
         location = head.headers.get("location")
         if not (300 <= head.status < 400 and location):
-            return 200 <= head.status < 400
+            return head.status
         url = urljoin(url, location)
-    return False
+    return None  # It redirects in circles.
 
 
 async def _get(url: str) -> Head:

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from executor import lineage, logs
+from executor.checks import Checks, Listener
+from executor.exits import Exit
 from executor.fetch import fetch_argv
-from executor.health import CheckState, Outcome, judge
 from executor.mesos import encode_data
 from executor.messages import Check, Command, Launch
-from executor.probes import probe_network
 from executor.processes import CannotStart, Child, Processes, Program
 from executor.pulse import Pulse
 from executor.sandbox import make_sandbox, open_output, task_environment
@@ -80,19 +80,21 @@ class Task:
         self._kill: _Kill | None = None
         self._sandbox = Path()
         self._environment: dict[str, str] = {}
-        self._checks = [CheckState() for _ in launch.checks]
-        self._told_healthy: bool | None = None
+        self._checks = Checks(
+            launch,
+            Listener(self._run_check, self._tell_health, self._tell_result, self._condemn),
+        )
 
     async def run(self) -> None:
         """Run the task. Returns when its terminal update is journaled."""
         self._report("TASK_STARTING")
         try:
             await self._prepare()
-            child = await self._run_command()
+            exit_ = await self._run_command()
         except _Over as over:
             self._report(over.state, message=str(over), reason=over.reason)
         else:
-            self._report_end(child)
+            self._report_end(exit_)
         self._census.forget_task(self.launch.task_id)
 
     def kill(self, grace_s: float | None = None) -> None:
@@ -167,26 +169,22 @@ class Task:
 
     # -- while it runs ------------------------------------------------------------------------
 
-    async def _run_command(self) -> Child | None:
-        """Run the command to its end. None: it could not even be started."""
+    async def _run_command(self) -> Exit:
+        """Run the command to its end."""
         if self._kill is not None:
             raise _Over("TASK_KILLED", "Killed before it was started")
         command = self.launch.command
-        started_at = time.monotonic()
         try:
             child = self._start(command, is_leader=True)
         except _Over as over:
             # Mesos's launcher is running by then, and exits with 1.
             self._report("TASK_RUNNING")
             self._tell_in_stderr(str(over))
-            return None
+            return Exit(code=1)
         logs.info("task_started", task_id=self.launch.task_id, pid=child.pid)
         self._is_running = True
         self._report("TASK_RUNNING")
-        watchers = [
-            asyncio.ensure_future(self._watch(index, check, started_at))
-            for index, check in enumerate(self.launch.checks)
-        ]
+        watchers = self._checks.start()
         for watcher in watchers:
             watcher.add_done_callback(lambda _: self._pulse.beat())
         try:
@@ -196,7 +194,9 @@ class Task:
                 watcher.cancel()
             await asyncio.gather(*watchers, return_exceptions=True)
         await self._kill_members()
-        return child
+        # The kernel may have shown us its end before it told us of it.
+        await self._pulse.until(lambda: child.exit is not None, _GIVE_UP_S)
+        return child.exit or Exit(signal=signal.SIGKILL)
 
     async def _await_end(self, child: Child, watchers: list[asyncio.Task[None]]) -> None:
         over = await self._pulse.until(
@@ -275,79 +275,51 @@ class Task:
         with open_output(self._sandbox) as (_, stderr):
             os.write(stderr, f"{text}\n".encode())
 
-    # -- health -------------------------------------------------------------------------------
+    # -- checks -------------------------------------------------------------------------------
 
-    async def _watch(self, index: int, check: Check, started_at: float) -> None:
-        await asyncio.sleep(check.delay_s)
-        while self._kill is None:
-            succeeded = await self._probe(check)
-            if self._kill is not None:
-                return
-            self._checks[index], outcome = judge(
-                self._checks[index],
-                succeeded=succeeded,
-                in_grace=time.monotonic() - started_at < check.grace_s,
-                failure_limit=check.failure_limit,
-            )
-            self._tell_health(outcome)
-            await asyncio.sleep(check.interval_s)
-
-    async def _probe(self, check: Check) -> bool:
-        if check.command is None:
-            return await probe_network(check)
+    async def _run_check(self, check: Check) -> int | None:
+        assert check.command is not None
         try:
             child = self._start(check.command, is_leader=False)
         except _Over as over:
             logs.warning("check_not_started", task_id=self.launch.task_id, error=str(over))
-            return False
+            return None
         await self._pulse.until(lambda: child.exit is not None, check.timeout_s or None)
         if child.exit is None:
             lineage.signal_group(child.pid, signal.SIGKILL)
-            return False
-        return child.exit.is_success
+            return None
+        return child.exit.code
 
-    def _tell_health(self, outcome: Outcome) -> None:
-        if outcome is Outcome.SILENT:
-            return
-        if outcome is Outcome.HEALTHY:
-            # With several checks the task is healthy when all of them say so.
-            if all(check.healthy for check in self._checks) and not self._told_healthy:
-                self._report_health(healthy=True)
-            return
-        self._report_health(healthy=False)
-        if outcome is Outcome.CONDEMNED and self._kill is None:
+    def _tell_health(self, healthy: bool) -> None:  # noqa: FBT001 (a callback's argument)
+        if self._kill is None:
+            reason = "REASON_TASK_HEALTH_CHECK_STATUS_UPDATED"
+            own = {"checks": self._checks.verdicts}
+            self._report("TASK_RUNNING", reason=reason, healthy=healthy, own=own)
+
+    def _tell_result(self) -> None:
+        if self._kill is None:
+            self._report("TASK_RUNNING", reason="REASON_TASK_CHECK_STATUS_UPDATED")
+
+    def _condemn(self) -> None:
+        if self._kill is None:
             logs.info("task_unhealthy", task_id=self.launch.task_id)
-            now = time.monotonic()
-            self._begin_kill(
-                _Kill(now, self.launch.grace_s, self.launch.drain_s, is_unhealthy=True)
-            )
+            kill = _Kill(time.monotonic(), self.launch.grace_s, self.launch.drain_s)
+            self._begin_kill(replace(kill, is_unhealthy=True))
 
     # -- updates ------------------------------------------------------------------------------
 
-    def _report_health(self, *, healthy: bool) -> None:
-        self._told_healthy = healthy
-        own = {"checks": [{"healthy": check.healthy} for check in self._checks]}
-        self._report(
-            "TASK_RUNNING",
-            reason="REASON_TASK_HEALTH_CHECK_STATUS_UPDATED",
-            healthy=healthy,
-            own=own,
-        )
-
-    def _report_end(self, child: Child | None) -> None:
-        exit_ = None if child is None else child.exit
-        message = "Command exited with status 1" if exit_ is None else exit_.message
-        own = {"exit_code": 1} if exit_ is None else {}
-        if exit_ is not None:
-            own = {"exit_code": exit_.code} if exit_.signal is None else {"signal": exit_.signal}
+    def _report_end(self, exit_: Exit) -> None:
+        own: Status = {"signal": exit_.signal}
+        if exit_.signal is None:
+            own = {"exit_code": exit_.code}
         kill, reason, healthy = self._kill, "", None
         if kill is None:
-            state = "TASK_FINISHED" if exit_ is not None and exit_.is_success else "TASK_FAILED"
+            state = "TASK_FINISHED" if exit_.is_success else "TASK_FAILED"
         elif kill.is_timeout:
             state, reason = "TASK_FAILED", "REASON_MAX_COMPLETION_TIME_REACHED"
         else:
             state, healthy = "TASK_KILLED", False if kill.is_unhealthy else None
-        self._report(state, message=message, reason=reason, healthy=healthy, own=own)
+        self._report(state, message=exit_.message, reason=reason, healthy=healthy, own=own)
 
     def _report(
         self,
@@ -365,6 +337,8 @@ class Task:
             status["reason"] = reason
         if healthy is not None:
             status["healthy"] = healthy
+        if self._checks.status is not None:
+            status["check_status"] = self._checks.status
         if own is not None and self.launch.is_egret:
             status["data"] = encode_data(json.dumps({"egret": own}).encode())
         self._host.send(status)

@@ -209,3 +209,35 @@ async def test_with_several_checks_a_task_is_healthy_when_all_are(
     await agent.until(lambda: healths(agent) == [True])
     healthy = [status for status in agent.statuses("t1") if "healthy" in status]
     assert healthy[0]["data"] == data_of(checks=[{"healthy": True}, {"healthy": True}])
+
+
+def results(agent: FakeAgent) -> list[Any]:
+    return [status["check_status"] for status in agent.statuses("t1")]
+
+
+async def test_a_plain_check_tells_changes_and_judges_nothing(
+    agent: FakeAgent, target: Target
+) -> None:
+    await agent.start_executor()
+    plain = {"type": "HTTP", "http": {"port": target.port, "path": "/"}}
+    await agent.launch("t1", check={**plain, "delay_seconds": 0, "interval_seconds": 0.05})
+    await agent.until(lambda: len(results(agent)) == 3)
+    target.status = 503
+    await agent.until(lambda: len(results(agent)) == 4)
+    codes = [result["http"].get("status_code") for result in results(agent)]
+    assert codes == [None, None, 200, 503]
+    assert agent.statuses("t1")[-1]["reason"] == "REASON_TASK_CHECK_STATUS_UPDATED"
+    assert agent.states("t1")[1:] == ["TASK_RUNNING"] * 3
+
+
+async def test_a_plain_tcp_check_tells_whether_the_port_accepts(
+    agent: FakeAgent, target: Target
+) -> None:
+    await agent.start_executor()
+    plain = {"type": "TCP", "tcp": {"port": target.port}}
+    await agent.launch("t1", check={**plain, "delay_seconds": 0, "interval_seconds": 0.05})
+    await agent.until(lambda: len(results(agent)) == 3)
+    target.close()
+    await agent.until(lambda: len(results(agent)) == 4)
+    told = [result["tcp"].get("succeeded") for result in results(agent)]
+    assert told == [None, None, True, False]

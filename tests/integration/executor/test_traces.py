@@ -17,7 +17,7 @@ Json = dict[str, Any]
 TRACES = Path(__file__).parents[2] / "traces"
 COMMANDS = TRACES / "02-command-executor.jsonl"
 CHECKS = TRACES / "03-health-checks.jsonl"
-TOLD = ("state", "message", "reason", "healthy")
+TOLD = ("state", "message", "reason", "healthy", "check_status")
 SIGTERM_BIT = 1 << 14
 
 
@@ -96,6 +96,16 @@ async def test_a_task_tells_what_mesoss_command_executor_told(agent: FakeAgent, 
 )
 async def test_a_failing_check_tells_what_mesoss_own_told(agent: FakeAgent, name: str) -> None:
     await replay(agent, CHECKS, name)
+
+
+@pytest.mark.parametrize("name", ["check-cmd.1", "both.1"])
+async def test_a_check_tells_what_mesoss_own_told(agent: FakeAgent, name: str) -> None:
+    """Those run on and on: up to the last word that was recorded."""
+    task, expected = recorded_task(CHECKS, name), recorded_words(CHECKS, name)
+    await agent.start_executor()
+    await agent.launch_info(task)
+    await agent.until(lambda: len(agent.statuses(name)) >= len(expected))
+    assert words(agent.statuses(name))[: len(expected)] == expected
 
 
 async def test_calls_have_the_shape_of_a_recorded_executors(agent: FakeAgent) -> None:

@@ -89,6 +89,13 @@ def test_everything_is_read() -> None:
     )
 
 
+def test_a_plain_check_has_its_command_one_level_deeper() -> None:
+    check = {"type": "COMMAND", "command": {"command": {"value": "up"}}, "interval_seconds": 1}
+    launch = read_launch(info(command={"value": "true"}, check=check), "x1")
+    assert launch.plain_check == Check(command=Command("up"), interval_s=1)
+    assert launch.checks == ()
+
+
 @pytest.mark.parametrize("foreign", ["aGVhbHRoeQ==", "bnVsbA==", "W10=", "!", "eyJhIjoxfQ=="])
 def test_data_of_somebody_else_is_left_alone(foreign: str) -> None:
     launch = read_launch(info(command={"value": "true"}, data=foreign), "x1")
@@ -136,6 +143,7 @@ def test_no_json_makes_it_fail_otherwise_than_with_bad_task(
     task = info(
         command=command,
         health_check=check,
+        check=check,
         kill_policy=policy,
         max_completion_time=limit,
         data=base64.b64encode(json.dumps({"egret": egret}).encode()).decode(),
