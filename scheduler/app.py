@@ -27,6 +27,7 @@ from starlette.applications import Starlette
 
 from executor.build import write_archive
 from scheduler.api import ApiConfig, create_app
+from scheduler.api.errors import ApiError
 from scheduler.config import Config
 from scheduler.discovery import (
     ConsulAddress,
@@ -45,7 +46,7 @@ from scheduler.mesos.task_info import TaskSettings
 from scheduler.runtime import NotLeader, Runtime, Surroundings, epoch_ms
 from scheduler.runtime.discovery_room import DiscoveryRoom
 from scheduler.runtime.health_room import HealthRoom
-from scheduler.runtime.mesos_room import MesosRefused, MesosRoom
+from scheduler.runtime.mesos_room import MesosRefused, MesosRoom, TeardownFailed
 from scheduler.spec import SpecRules, decode_spec, encode_spec
 from scheduler.store import Codec, MemoryStore, SqliteStore, StaleEpoch, Store, StoreError
 from scheduler.telemetry import Bus, LogFormat, Metrics, log_fact, set_up_logs
@@ -245,7 +246,10 @@ def _api_config(
     async def teardown() -> None:
         if not runtime.is_leading:
             raise NotLeader("this scheduler does not lead")
-        await mesos.teardown()
+        try:
+            await mesos.teardown()
+        except TeardownFailed as error:
+            raise ApiError(503, f"The framework was not torn down: {error}") from error
         # The framework is gone: there is nothing left to schedule for.
         asyncio.get_running_loop().call_later(1.0, os.kill, os.getpid(), signal.SIGTERM)
 

@@ -10,7 +10,7 @@ from scheduler.core.events import Event
 from scheduler.mesos.dispatch import MesosDispatch
 from scheduler.mesos.driver import DriverConfig, DriverEnd, DriverStats, EgretDriver
 from scheduler.mesos.masters import Masters
-from scheduler.mesos.outcome import Sent
+from scheduler.mesos.outcome import Sent, Unknown
 from scheduler.mesos.task_info import TaskSettings
 from scheduler.runtime.shell import Term
 from scheduler.runtime.supervision import supervise
@@ -36,6 +36,9 @@ _ENDS = {
         " another --store"
     ),
 }
+
+
+_TEARDOWN_CONFIRMED_S = 20.0
 
 
 class MesosRoom:
@@ -66,6 +69,7 @@ class MesosRoom:
         self._driver: EgretDriver | None = None
         self._dispatch: MesosDispatch | None = None
         self._serving: asyncio.Task[object] | None = None
+        self._is_tearing_down = False
 
     @property
     def stats(self) -> DriverStats | None:
@@ -104,13 +108,24 @@ class MesosRoom:
         Raises:
             TeardownFailed: the master was not reached, or refused.
         """
-        if self._driver is None:
+        driver, serving = self._driver, self._serving
+        if driver is None or serving is None:
             raise TeardownFailed("this scheduler does not lead")
-        outcome = await self._driver.teardown()
+        self._is_tearing_down = True
+        outcome = await driver.teardown()
+        if isinstance(outcome, Unknown):
+            # The master ends our stream together with the framework, so its reply is often lost;
+            # but then it tells us, when we ask to subscribe, that the framework was removed.
+            await asyncio.wait({serving}, timeout=_TEARDOWN_CONFIRMED_S)
+            if serving.done():
+                return
         if not isinstance(outcome, Sent):
+            self._is_tearing_down = False
             raise TeardownFailed(outcome.reason)
 
     async def _serve(self, driver: EgretDriver) -> None:
         end = await driver.serve()
+        if end is DriverEnd.REMOVED and self._is_tearing_down:
+            return
         if end in _ENDS:
             raise MesosRefused(f"framework {driver.framework_id}: {_ENDS[end]}")
