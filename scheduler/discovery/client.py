@@ -117,10 +117,10 @@ def commit(client: Consul, operations: list[dict[str, Any]]) -> None:
 
 def has_foreign_entries(client: Consul, owner: str, name: str) -> bool:
     """Whether anything without our owner mark is registered under ``name``, on any node."""
-    theirs = f'ServiceMeta["{META_OWNER}"] != "{owner}"'
     service = client.catalog.service
-    _, found = ask(lambda: service(name, consistency="consistent", filter_expr=theirs))
-    return bool(found)
+    _, found = ask(lambda: service(name, consistency="consistent"))
+    metas: list[dict[str, str] | None] = [each.get("ServiceMeta") for each in found or ()]
+    return any((meta or {}).get(META_OWNER) != owner for meta in metas)
 
 
 def _refusal(body: str) -> ConsulRefusedError:

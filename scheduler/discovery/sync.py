@@ -365,6 +365,8 @@ class SyncLoop:
 
     def _publish(self) -> None:
         """Show the state in one piece: a reader on another thread never sees half of it."""
+        # Until a comparison is carried out in full, what was refused before it probably still is.
+        refused = self._refused_before | self._refused if self._dirty else self._refused
         self._status = SyncStatus(
             desired=len(self._desired),
             registered=len(self._held),
@@ -374,5 +376,5 @@ class SyncLoop:
             failures=self._tally.failures,
             puts=self._tally.puts,
             deletes=self._tally.deletes,
-            refusals=tuple(self._refused.values()),
+            refusals=tuple(refused.values()),
         )

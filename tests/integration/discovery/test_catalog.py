@@ -10,7 +10,7 @@ import requests
 from attrs import evolve
 
 from scheduler.core.ids import Epoch
-from scheduler.discovery import ConsulAddress
+from scheduler.discovery import ConsulAddress, Mode
 from scheduler.discovery.catalog import CatalogRegistry
 from scheduler.discovery.client import ConsulUnavailableError
 from scheduler.discovery.registry import StaleEpochError
@@ -116,7 +116,9 @@ async def test_foreign_entries_and_their_names_are_left_alone(consul, owner, app
     both = [(running(taken), taken), (running(free, port=32000), free)]
     async with discovering(consul, owner, both) as (discovery, _):
         await eventually(lambda: view.passing(f"{owner}-free"), what="the other app is there")
-        (refusal,) = discovery.status().refusals
+        (refusal,) = await eventually(
+            lambda: discovery.status().refusals, what="the refusal is shown"
+        )
         assert (refusal.app_id, refusal.name) == (app_id, f"{owner}-web")
         assert [row["ServiceID"] for row in view.services(f"{owner}-web")] == ["theirs"]
 
@@ -305,8 +307,9 @@ key_prefix "egret/" { policy = "write" }
 """
 
 
+@pytest.mark.parametrize("mode", Mode)
 async def test_a_token_is_sent_with_everything_and_replaced_without_a_restart(
-    consul_binary, tmp_path
+    consul_binary, tmp_path, mode
 ):
     acl = {"enabled": True, "default_policy": "deny", "tokens": {"master": "root"}}
     spec = app("/shop/web")
@@ -330,7 +333,7 @@ async def test_a_token_is_sent_with_everything_and_replaced_without_a_restart(
         await eventually(when_acl_is_ready, what="the ACL system is up")
         token = new_token()
         token_file.write_text(token["SecretID"])
-        running_on = discovering(url, "egret-1", [(first, spec)], token_file=token_file)
+        running_on = discovering(url, "egret-1", [(first, spec)], token_file=token_file, mode=mode)
         async with running_on as (discovery, _):
             await settled(discovery, 1)
             old = f"{url}/v1/acl/token/{token['AccessorID']}"
@@ -341,4 +344,4 @@ async def test_a_token_is_sent_with_everything_and_replaced_without_a_restart(
             await settled(discovery, 2)
             view = ConsulView(url)
             view.client.token = "root"
-            assert len(view.passing("shop-web")) == 2
+            assert len(view.services("shop-web")) == 2
