@@ -34,7 +34,9 @@ from scheduler.local.scheduler_api import serve_scheduler
 from scheduler.local.timing import Timing
 
 PORTS_PER_AGENT = 1000
-FIRST_TASK_PORT = 31_000
+TASK_PORTS = (10_000, 31_999)
+"""Up to where Mesos's own default ends, and below the ports that Linux gives to outgoing
+connections: of those a task could be given one that is taken."""
 
 log = structlog.get_logger("egret.local.cluster")
 
@@ -273,6 +275,8 @@ class Cluster:
         master = self._start_master(known)
         if old is not None and with_memory:
             master.gone = old.gone
+            for agent_id in known:
+                membership.expect_agent(master, agent_id)
         if agents_return_after_s > 0:
             await asyncio.sleep(agents_return_after_s)
         for agent in self.agents:
@@ -317,18 +321,30 @@ def make_agent_configs(
     cpus: float = 4.0,
     mem_mib: float = 4096.0,
     disk_mib: float = 20_000.0,
+    task_ports: tuple[int, int] = TASK_PORTS,
     is_virtual: bool = False,
 ) -> list[AgentConfig]:
-    """Return configs of like agents; real ones have port ranges that do not overlap.
+    """Return configs of like agents.
+
+    Args:
+        count: how many.
+        cpus: of each.
+        mem_mib: of each.
+        disk_mib: of each.
+        task_ports: the first and last port that tasks may get; real agents share them out, at most
+            a thousand to each. Clusters side by side on one machine need ranges of their own.
+        is_virtual: whether they only pretend to run tasks.
 
     Raises:
-        ValueError: more real agents than there are port ranges below 65536.
+        ValueError: there are fewer ports than agents.
     """
+    low, high = task_ports
+    each = PORTS_PER_AGENT if is_virtual else min(PORTS_PER_AGENT, (high - low + 1) // count)
+    if each < 1:
+        raise ValueError(f"{high - low + 1} ports are too few for {count} agents")
     configs: list[AgentConfig] = []
     for index in range(count):
-        first = FIRST_TASK_PORT + (0 if is_virtual else index * PORTS_PER_AGENT)
-        if first + PORTS_PER_AGENT > 65_536:
-            raise ValueError(f"At most {index} agents with {PORTS_PER_AGENT} ports each")
+        last = high if is_virtual else high - index * each
         hostname = f"agent{index + 1}.local" if is_virtual else "127.0.0.1"
         configs.append(
             AgentConfig(
@@ -336,7 +352,7 @@ def make_agent_configs(
                 cpus=cpus,
                 mem_mib=mem_mib,
                 disk_mib=disk_mib,
-                ports=((first, first + PORTS_PER_AGENT - 1),),
+                ports=((last - each + 1, last),),
                 attributes={"rack": f"r{index + 1}"},
                 is_virtual=is_virtual,
             )

@@ -9,7 +9,7 @@ import shutil
 
 from scheduler.local.resources import JsonObject
 
-PROBE_TIMEOUT_S = 10.0
+PROBE_TIMEOUT_S = 3.0
 
 
 async def find_docker() -> str | None:

@@ -187,10 +187,15 @@ def _cancel_timer(master: Master, agent_id: str) -> None:
 def mark_unreachable(master: Master, agent_id: str) -> None:
     """An agent has been silent too long: its tasks become unreachable (or lost)."""
     _cancel_timer(master, agent_id)
+    since = nanoseconds(time.time())
     agent = master.agents.get(agent_id)
     if agent is None:
+        if agent_id in master.recovering:
+            # It was in the registry and never came back; what ran there nobody knows.
+            master.recovering.discard(agent_id)
+            master.unreachable[agent_id] = since
+            _tell_agent_failed(master, agent_id)
         return
-    since = nanoseconds(time.time())
     master.unreachable[agent_id] = since
     for offer_id in list(agent.offers):
         master.rescind(offer_id)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.local import Cluster
 from tests.contract.mesos.client import Json, Scheduler, launch, ports, scalar, task
 from tests.contract.mesos.conftest import Subscribe
 
@@ -290,6 +291,24 @@ async def test_an_operation_id_on_a_launch_is_an_error(subscribe: Subscribe) -> 
     await scheduler.call("ACCEPT", body)
     status = await scheduler.wait_state("withid", "TASK_ERROR")
     assert status["message"] == "The `id` field cannot be set on LAUNCH operations"
+
+
+async def test_operations_on_reservations_and_volumes_are_refused_with_their_id(
+    subscribe: Subscribe, cluster: Cluster
+) -> None:
+    scheduler = await subscribe("reserve")
+    offer = (await scheduler.new_offers(0))[0]
+    reserved = [{**scalar("cpus", 1), "reservations": [{"type": "DYNAMIC", "role": "web"}]}]
+    operation = {"type": "RESERVE", "reserve": {"resources": reserved}}
+    body = {
+        "offer_ids": [offer["id"]],
+        "operations": [operation, {**operation, "id": {"value": "op1"}}],
+    }
+    assert (await scheduler.call("ACCEPT", body)).status == 202
+    (update,) = await scheduler.wait(lambda: scheduler.of("UPDATE_OPERATION_STATUS"))
+    assert update["status"]["operation_id"] == {"value": "op1"}
+    assert update["status"]["state"] == "OPERATION_ERROR"
+    assert "uuid" not in update["status"]
 
 
 async def test_an_unknown_operation_is_skipped(subscribe: Subscribe) -> None:

@@ -113,6 +113,8 @@ async def test_an_agent_that_stops_gracefully_loses_its_tasks_for_everyone(
     known = {"task_id": {"value": "graceful.1"}, "agent_id": agent}
     await scheduler.call("RECONCILE", {"tasks": [known]})
     await scheduler.wait_state("graceful.1", "TASK_UNKNOWN", since=seen)
+    await cluster.return_agent(0)
+    assert cluster.agents[0].id not in {"", agent["value"]}
 
 
 async def test_an_agent_marked_gone_takes_its_tasks_with_it(
@@ -208,6 +210,20 @@ async def test_a_restarted_master_waits_for_its_agents_before_it_answers(
     await second.call("KILL", {"task_id": {"value": "restart.1"}})
     await second.wait_state("restart.1", "TASK_KILLED")
     await second.close()
+
+
+async def test_an_agent_that_a_restarted_master_waits_for_in_vain_is_unreachable(
+    subscribe: Subscribe, cluster: Cluster
+) -> None:
+    first = await subscribe("vain")
+    agent = await _run_on(first, 0, cluster, "vain.1")
+    await cluster.kill_agent(0, with_executors=True)
+    await cluster.restart_master()
+    second = await subscribe("vain", id={"value": first.framework_id})
+    known = {"task_id": {"value": "vain.1"}, "agent_id": agent}
+    await second.wait(lambda: {"agent_id": agent} in second.of("FAILURE"))
+    await second.call("RECONCILE", {"tasks": [known]})
+    await second.wait_state("vain.1", "TASK_UNREACHABLE")
 
 
 async def test_a_framework_known_by_its_tasks_only_is_recovered(

@@ -244,11 +244,17 @@ def test_agents_with_processes_do_not_share_ports() -> None:
     configs = make_agent_configs(3)
     assert [c.ports for c in configs] == [
         ((31_000, 31_999),),
-        ((32_000, 32_999),),
-        ((33_000, 33_999),),
+        ((30_000, 30_999),),
+        ((29_000, 29_999),),
     ]
-    with pytest.raises(ValueError, match="At most 34 agents"):
-        make_agent_configs(100)
+    few = make_agent_configs(3, task_ports=(20_000, 20_009))
+    assert [c.ports for c in few] == [
+        ((20_007, 20_009),),
+        ((20_004, 20_006),),
+        ((20_001, 20_003),),
+    ]
+    with pytest.raises(ValueError, match="2 ports are too few for 3 agents"):
+        make_agent_configs(3, task_ports=(1000, 1001))
     assert len(make_agent_configs(2000, is_virtual=True)) == 2000
 
 
