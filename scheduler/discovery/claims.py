@@ -46,12 +46,20 @@ class Claims:
         """Whether the app may use the name."""
         return self._holders.get(name) == app_id
 
+    def refusals_of(self, app_id: AppId, names: Iterable[str]) -> tuple[Refusal, ...]:
+        """List those of the names, all asked for by the app, that another app has."""
+        return tuple(
+            Refusal(app_id, name, f"the app {self._holders[name]} has this name")
+            for name in names
+            if self._holders[name] != app_id
+        )
+
     def refusals(self) -> tuple[Refusal, ...]:
         """List the apps that ask for a name which another one has."""
         return tuple(
-            Refusal(app_id, name, f"the app {self._holders[name]} has this name")
+            refusal
             for name, counts in self._counts.items()
             if len(counts) > 1
             for app_id in sorted(counts)
-            if app_id != self._holders[name]
+            for refusal in self.refusals_of(app_id, [name])
         )

@@ -235,12 +235,7 @@ class Discovery:
                 self._plans.clear()
             plan = self._plans[key] = plan_of(spec, self._settings.default)
             for refusal in plan.refusals:
-                log.warning(
-                    "service_refused",
-                    app_id=refusal.app_id,
-                    name=refusal.name,
-                    reason=refusal.reason,
-                )
+                _log_refusal(refusal)
         return plan
 
     def _track(self, instance: Instance, spec: AppSpec) -> _Tracked:
@@ -250,6 +245,9 @@ class Discovery:
         self._tracked[instance.id] = tracked
         self._claims.add(spec.id, names)
         self._apps[spec.id] += 1
+        if self._apps[spec.id] == 1:
+            for refusal in self._claims.refusals_of(spec.id, sorted(names)):
+                _log_refusal(refusal)
         if plan.refusals:
             self._unplanned[spec.id] = plan.refusals
         elif spec.id in self._unplanned:
@@ -317,6 +315,10 @@ class Discovery:
 
 def _place_of(instance: Instance) -> tuple[object, ...]:
     return instance.incarnation, instance.placement, instance.addresses
+
+
+def _log_refusal(refusal: Refusal) -> None:
+    log.warning("service_refused", app_id=refusal.app_id, name=refusal.name, reason=refusal.reason)
 
 
 def _is_awaited(instance: Instance) -> bool:

@@ -1,14 +1,17 @@
 """What the door hands to the sync for each change; no Consul and no thread."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scheduler.core.app import Discovery as DiscoveryField
 from scheduler.core.app import DiscoveryService, HealthCheck
 from scheduler.core.ids import Epoch, TaskId, Version
-from scheduler.core.instance import CheckResult, Condition
+from scheduler.core.instance import CheckResult, Condition, Goal
 from scheduler.discovery import ConsulAddress, Discovery, DiscoverySettings
 from tests.discovery_support import app, draining, running
 
@@ -174,3 +177,61 @@ async def test_before_start_and_after_stop_changes_are_nobodys_business():
     discovery.stop()
     discovery.changed(None, running(spec), spec)
     assert discovery.status().refusals == ()
+
+
+states = st.builds(
+    lambda condition, goal, checks, incarnation: (condition, goal, checks, incarnation),
+    st.sampled_from([Condition.RUNNING, Condition.SCHEDULED, Condition.DRAINING]),
+    st.sampled_from([Goal.RUNNING, Goal.DECOMMISSIONED]),
+    st.sampled_from([(), (ALIVE,), (DEAD,)]),
+    st.integers(1, 2),
+)
+moves = st.lists(
+    st.one_of(
+        st.tuples(st.just("change"), st.integers(0, 4), states),
+        st.tuples(st.just("forget"), st.integers(0, 4), st.none()),
+        st.tuples(st.just("suspect"), st.booleans(), st.none()),
+    ),
+    max_size=40,
+)
+
+
+@given(moves)
+def test_changes_one_by_one_give_what_the_whole_truth_gives(moves):
+    """Level and edge agree: nothing depends on which changes were seen on the way."""
+    asyncio.run(compare(moves))
+
+
+async def compare(moves):
+    specs = [CHECKED, app("/other", ports=2)]
+    made = Discovery(
+        DiscoverySettings(ConsulAddress("http://127.0.0.1:1")),
+        lambda _: None,
+        lambda: None,
+        lambda: 0,
+    )
+    made.start("egret", Epoch(1), [])
+    known = {}
+    for kind, number, state in moves:
+        if kind == "suspect":
+            made.set_prober_suspect(is_suspect=bool(number))
+            continue
+        spec = specs[number % 2]
+        before = known.pop(number, None)
+        after = None
+        if kind == "change":
+            condition, goal, checks, incarnation = state
+            after = known[number] = evolve(
+                running(spec, number),
+                condition=condition,
+                goal=goal,
+                checks=checks,
+                incarnation=incarnation,
+            )
+        made.changed(before, after, spec if after else None)
+    assert made._sync is not None
+    made._sync._take()
+    by_changes = dict(made._sync._desired)
+    made.resync([(instance, specs[number % 2]) for number, instance in known.items()])
+    made._sync._take()
+    assert made._sync._desired == by_changes
