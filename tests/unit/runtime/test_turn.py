@@ -116,7 +116,7 @@ def test_a_lost_epoch_ends_everything_and_nothing_is_acted_upon(rig: Rig):
 
 
 def test_a_batch_that_only_acts_is_committed_empty_first(rig: Rig):
-    """The commit proves that we still lead: a replaced leader with nothing to store must not act."""
+    """The commit proves that we lead: a replaced leader with nothing to store must not act."""
     rig.inbox.post(Disconnected())
     rig.turns.turn(0)
     assert [records for _, records in rig.committer.batches] == [[]]
