@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scheduler.core.events import Disconnected
-from scheduler.mesos.calls import CallLimits
+from scheduler.mesos.calls import CallLimits, _Wire
 from scheduler.mesos.driver import DriverEnd
 from scheduler.mesos.framework import Framework, OfferWishes
 from scheduler.mesos.outcome import NotSent, Refused, Sent, Unknown
@@ -312,6 +312,7 @@ async def test_the_loss_of_the_subscription_makes_calls_under_way_unknown(harnes
     await harness.until_subscribed()
     outcome = await driver.call(driver.killTask, TASK)
     assert isinstance(outcome, Unknown)
+    assert "no reply" not in outcome.reason, "at once, not at the deadline of the call"
     assert harness.seen(Disconnected)
 
 
@@ -349,6 +350,22 @@ async def test_an_abandoned_call_does_not_shift_the_replies_of_others(harness: H
     second = driver.call(driver.killTask, {"value": "second"})
     first.cancel()
     assert await second == Refused(400, "second")
+
+
+async def test_bytes_of_a_connection_that_was_given_up_settle_nothing(harness: Harness):
+    async def swallow(peer: Peer, request: Request) -> None:
+        pass
+
+    harness.master.on_call = swallow
+    driver = await harness.begin()
+    await harness.until_subscribed()
+    call = driver.call(driver.killTask, TASK)
+    await harness.master.until(lambda: bool(harness.master.calls))
+    channel = driver._link._channel
+    assert channel is not None
+    channel.on_bytes(_Wire(channel), b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+    channel.on_lost(_Wire(channel), "an older one")
+    assert not call.done()
 
 
 async def test_nothing_is_acknowledged_unless_asked_for(harness: Harness):

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.events import Disconnected, MesosError, OfferRescinded, Subscribed
+from scheduler.core.events import (
+    Disconnected,
+    MesosError,
+    OfferRescinded,
+    OffersReceived,
+    Subscribed,
+)
 from scheduler.core.ids import FrameworkId
 from scheduler.mesos.driver import DriverEnd
 from scheduler.mesos.endpoint import Credential, Endpoint
@@ -45,6 +51,15 @@ async def subscribe_then_close(peer: Peer, request: Request) -> None:
     await peer.open_stream()
     await peer.subscribed()
     peer.abort()
+
+
+def watch_back_off(harness: Harness) -> list[float]:
+    """Collect every wait the driver asks for, in seconds; to be called before it runs."""
+    waits: list[float] = []
+    backoff = harness.driver._link._backoff
+    original = backoff.next_s
+    backoff.next_s = lambda: waits.append(original()) or waits[-1]
+    return waits
 
 
 async def test_subscribes_with_exactly_what_was_configured(harness: Harness):
@@ -138,7 +153,9 @@ async def test_disconnected_is_told_once_for_a_lost_subscription_and_never_for_a
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
 async def test_an_unavailable_master_is_asked_again_after_a_back_off(harness: Harness, status: int):
     driver = await harness.begin(*[answering(status, b"not now")] * 3)
+    waits = watch_back_off(harness)
     await harness.until_subscribed()
+    assert waits == [0.00075, 0.0015, 0.003]
     assert len(harness.master.subscribes) == 4
     assert driver.stats.link.failed_attempts == 3
     assert not harness.problems
@@ -168,10 +185,8 @@ async def test_follows_a_redirect_without_scheme_to_its_path_and_port(harness: H
 async def test_two_masters_that_redirect_to_each_other_do_not_make_a_hot_loop(harness: Harness):
     here = await harness.master.start()
     harness.master.scripts += [answering(307, b"", f"Location: //{here.authority}/x")] * 4
-    waits: list[float] = []
-    driver = harness.start(here)
-    original = driver._link._backoff.next_s
-    driver._link._backoff.next_s = lambda: (waits.append(1), original())[1]
+    harness.start(here)
+    waits = watch_back_off(harness)
     await harness.until_subscribed()
     assert len(waits) == 3
 
@@ -361,6 +376,28 @@ async def test_unknown_and_unreadable_events_do_not_end_the_stream(harness: Harn
     assert len(harness.problems) == 7
 
 
+async def test_an_unreadable_offer_does_not_cost_the_others_of_its_event(harness: Harness):
+    def offer(offer_id: str, hostname: object) -> dict[str, object]:
+        return {
+            "id": {"value": offer_id},
+            "agent_id": {"value": "S1"},
+            "hostname": hostname,
+            "resources": [],
+        }
+
+    async def offers(peer: Peer, request: Request) -> None:
+        await peer.open_stream()
+        await peer.subscribed()
+        both = [offer("bad", None), offer("good", "agent1")]
+        await peer.event({"type": "OFFERS", "offers": {"offers": both}})
+        await peer.hold()
+
+    await harness.begin(offers)
+    await harness.until(lambda: bool(harness.seen(OffersReceived)))
+    assert [offer.id for offer in harness.seen(OffersReceived)[0].offers] == ["good"]
+    assert [kind for kind, _ in harness.problems] == ["unreadable_offer"]
+
+
 async def test_bytes_that_are_no_utf8_do_not_cost_the_event(harness: Harness):
     async def odd(peer: Peer, request: Request) -> None:
         await peer.open_stream()
@@ -524,7 +561,8 @@ async def test_news_of_another_leader_ends_the_old_subscription(harness: Harness
     source.tell((await harness.master.start(),))
     await harness.until_subscribed()
     source.tell(())  # no leader known: the living subscription is the better proof
-    assert driver.is_subscribed
+    assert await driver.call(driver.reviveOffers) == Sent(202)
+    assert len(harness.master.subscribes) == 1
     source.tell((await second.start(),))
     await harness.until_subscribed(2)
     assert len(second.subscribes) == 1
@@ -537,8 +575,9 @@ async def test_the_same_news_again_does_not_disturb_the_subscription(harness: Ha
     await asyncio.sleep(0)
     source.tell((there,))
     await harness.until_subscribed()
-    source.tell(())
+    driver._link._wake.clear()
     source.tell((there,))
+    assert not driver._link._wake.is_set(), "a wait for the next attempt would end early"
     await driver.call(driver.reviveOffers)
     assert len(harness.master.subscribes) == 1
 
@@ -687,10 +726,7 @@ async def test_the_back_off_starts_over_only_after_subscribed(harness: Harness):
         await peer.open_stream()
 
     await harness.begin(opened_only, opened_only, subscribe_then_close, opened_only)
-    waits: list[float] = []
-    backoff = harness.driver._link._backoff
-    original = backoff.next_s
-    backoff.next_s = lambda: waits.append(original()) or waits[-1]
+    waits = watch_back_off(harness)
     await harness.until_subscribed(2)
     # 0.75 of 1, 2 and then, after SUBSCRIBED, again 1 and 2 ms.
     assert waits == [0.00075, 0.0015, 0.00075, 0.0015]
