@@ -18,9 +18,11 @@ from scheduler.api.changes import (
     version_of,
 )
 from scheduler.api.context import Api
+from scheduler.api.dryrun import rehearse
 from scheduler.api.errors import ApiError, no_app
 from scheduler.api.replies import deployment_header, deployment_response, json_response
 from scheduler.api.selectors import read_selector
+from scheduler.api.tree import Tree, implied_groups, problem_of_names
 from scheduler.core.app import AppSpec
 from scheduler.core.effects import Accepted
 from scheduler.core.events import Removal, Upsert
@@ -156,8 +158,10 @@ async def create_app(api: Api, request: Request) -> Response:
 
     def derive(world: World) -> Plan:
         require_version(request, world, app_id)
-        return Plan(upserts=(Upsert(decoded.spec, expect=None),))
+        return _checked(world, (Upsert(decoded.spec, expect=None),))
 
+    if flag(request, "dryRun"):
+        return await rehearse(api, derive, headers)
     accepted = await carry_out(api, derive, force=flag(request, "force"))
     _tell_hub(api, request, app_id)
     headers |= deployment_header(accepted) | {"Location": f"/v2/apps{app_id}"}
@@ -201,14 +205,30 @@ async def _change_app(
         decoded = derive_app(world, app_id, fields, api.config.rules, is_partial=is_partial)
         ignored[:] = decoded.ignored
         report_ignored(request, ignored)
-        return Plan(upserts=(upsert_of(world, decoded.spec),))
+        return _checked(world, (upsert_of(world, decoded.spec),))
 
+    if flag(request, "dryRun"):
+        return await rehearse(api, derive, {})
     accepted = await carry_out(api, derive, force=flag(request, "force"))
     _tell_hub(api, request, app_id)
     headers = report_ignored(request, ignored)
     if existed:
         return deployment_response(accepted, 200, headers)
     return deployment_response(accepted, 201, {**headers, "Location": f"/v2/apps{app_id}"})
+
+
+def _checked(world: World, upserts: tuple[Upsert, ...]) -> Plan:
+    """Plan to set apps, with the groups that new ones need.
+
+    Raises:
+        InvalidInput: an app would have the id of a group, or the other way round.
+    """
+    new = [upsert.spec.id for upsert in upserts if upsert.expect is None]
+    if new:
+        problem = problem_of_names(Tree(world), new, (), (), ())
+        if problem is not None:
+            raise InvalidInput([problem])
+    return Plan(upserts=upserts, groups=implied_groups(world, new))
 
 
 def derive_app(
@@ -267,8 +287,10 @@ async def _change_apps(
             ignored.extend(joined_paths(f"/({index})", decoded.ignored))
             specs.append(decoded.spec)
         report_ignored(request, ignored)
-        return Plan(upserts=tuple(upsert_of(world, spec) for spec in specs))
+        return _checked(world, tuple(upsert_of(world, spec) for spec in specs))
 
+    if flag(request, "dryRun"):
+        return await rehearse(api, derive, {})
     accepted = await carry_out(api, derive, force=flag(request, "force"))
     for app_id, _ in entries:
         _tell_hub(api, request, app_id)
@@ -307,6 +329,8 @@ async def delete_app(api: Api, request: Request) -> Response:
         require_version(request, world, app_id)
         return Plan(removals=(Removal(app_id, expect=None),))
 
+    if flag(request, "dryRun"):
+        return await rehearse(api, derive, {})
     accepted = await carry_out(api, derive, force=flag(request, "force", default=True))
     return deployment_response(accepted)
 
@@ -315,6 +339,8 @@ async def restart_app(api: Api, request: Request) -> Response:
     """POST /v2/apps/{id}/restart: replace every task, with the definition as it is."""
     app_id = app_id_of(request)
     plan = Plan(restarts=(app_id,))
+    if flag(request, "dryRun"):
+        return await rehearse(api, lambda _: plan, {})
     accepted = await carry_out(api, lambda _: plan, force=flag(request, "force"))
     return deployment_response(accepted)
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from scheduler.api import apps, deployments, info, page, queue, tasks
+from scheduler.api import apps, deployments, groups, info, page, queue, tasks
 from scheduler.api.context import Api, ApiConfig, Handler
 from scheduler.api.errors import ApiError, on_error, to_response
 from scheduler.api.events import EventHub, EventStream
@@ -25,6 +25,13 @@ _COMMON_HEADERS = {
     "Expires": "0",
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
+}
+
+_GROUP: dict[str, Handler] = {
+    "GET": groups.show_group,
+    "POST": groups.create_group,
+    "PUT": groups.put_group,
+    "DELETE": groups.delete_group,
 }
 
 # The longer paths of an app come first: an id may hold slashes.
@@ -61,6 +68,14 @@ _TABLE: tuple[tuple[str, dict[str, Handler]], ...] = (
             "DELETE": apps.delete_app,
         },
     ),
+    ("/v2/groups", _GROUP),
+    ("/v2/groups/apps", {"GET": groups.list_group_apps}),
+    ("/v2/groups/versions", {"GET": groups.list_group_versions}),
+    ("/v2/groups/versions/{version}", {"GET": groups.show_group_version}),
+    ("/v2/groups/{id:path}/apps", {"GET": groups.list_group_apps}),
+    ("/v2/groups/{id:path}/versions", {"GET": groups.list_group_versions}),
+    ("/v2/groups/{id:path}/versions/{version}", {"GET": groups.show_group_version}),
+    ("/v2/groups/{id:path}", {**_GROUP, "PATCH": groups.patch_group}),
     ("/v2/tasks", {"GET": tasks.list_tasks}),
     ("/v2/tasks/delete", {"POST": tasks.delete_tasks}),
     ("/v2/deployments", {"GET": deployments.list_deployments}),

@@ -8,6 +8,7 @@ from scheduler.core.deployment import Change, Deployment
 from scheduler.core.effects import (
     Accepted,
     Answer,
+    DeploymentDone,
     DeploymentFailed,
     DeploymentStarted,
     Killed,
@@ -187,8 +188,12 @@ def _deploy(
         step_started_at_ms=batch.now_ms,
         reverts=reverts,
     )
-    batch.put(deployment)
     batch.publish(DeploymentStarted(deployment))
+    if not deployment.changes:
+        # Deployments are looked at through their apps: without one, nobody would end this.
+        batch.publish(DeploymentDone(deployment))
+        return Accepted(version, deployment.id)
+    batch.put(deployment)
     return Accepted(version, deployment.id)
 
 

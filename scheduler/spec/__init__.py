@@ -1,53 +1,47 @@
 """Translate app JSON to the model and back."""
 
-from scheduler.spec.codec import decode_spec as decode_spec
-from scheduler.spec.codec import encode_spec as encode_spec
-from scheduler.spec.decode import (
-    Decoded as Decoded,
-)
-from scheduler.spec.decode import (
-    decode_app as decode_app,
-)
-from scheduler.spec.decode import (
-    joined_paths as joined_paths,
-)
-from scheduler.spec.decode import (
-    merge as merge,
-)
-from scheduler.spec.decode import (
-    prefixed as prefixed,
-)
-from scheduler.spec.files import read_apps as read_apps
-from scheduler.spec.jsontext import parse_json as parse_json
+from scheduler.spec.codec import decode_spec, encode_spec
+from scheduler.spec.decode import Decoded, decode_app, joined_paths, merge, prefixed
+from scheduler.spec.files import read_apps
+from scheduler.spec.groups import GroupUpdate, decode_group
+from scheduler.spec.jsontext import parse_json
 from scheduler.spec.paths import (
-    ROOT as ROOT,
+    ROOT,
+    canonical_path,
+    is_inside,
+    parent_of,
+    problem_of_path,
+    segments_of,
 )
-from scheduler.spec.paths import (
-    canonical_path as canonical_path,
-)
-from scheduler.spec.paths import (
-    is_inside as is_inside,
-)
-from scheduler.spec.paths import (
-    parent_of as parent_of,
-)
-from scheduler.spec.paths import (
-    problem_of_path as problem_of_path,
-)
-from scheduler.spec.paths import (
-    segments_of as segments_of,
-)
-from scheduler.spec.problems import InvalidInput as InvalidInput
-from scheduler.spec.problems import Problem as Problem
-from scheduler.spec.problems import at as at
-from scheduler.spec.render import to_json as to_json
-from scheduler.spec.rules import (
-    FEATURE_GPUS as FEATURE_GPUS,
-)
-from scheduler.spec.rules import (
-    FEATURE_SECRETS as FEATURE_SECRETS,
-)
-from scheduler.spec.rules import (
-    SpecRules as SpecRules,
-)
-from scheduler.spec.wire import READ_ONLY as READ_ONLY
+from scheduler.spec.problems import InvalidInput, Problem, at
+from scheduler.spec.render import to_json
+from scheduler.spec.rules import FEATURE_GPUS, FEATURE_SECRETS, SpecRules
+from scheduler.spec.wire import READ_ONLY
+
+__all__ = [
+    "FEATURE_GPUS",
+    "FEATURE_SECRETS",
+    "READ_ONLY",
+    "ROOT",
+    "Decoded",
+    "GroupUpdate",
+    "InvalidInput",
+    "Problem",
+    "SpecRules",
+    "at",
+    "canonical_path",
+    "decode_app",
+    "decode_group",
+    "decode_spec",
+    "encode_spec",
+    "is_inside",
+    "joined_paths",
+    "merge",
+    "parent_of",
+    "parse_json",
+    "prefixed",
+    "problem_of_path",
+    "read_apps",
+    "segments_of",
+    "to_json",
+]

@@ -63,7 +63,9 @@ def _stored_converter() -> Converter:
     converter = Converter(detailed_validation=False)
     for kind in (str, int, bool):
         # By identity: an enum of texts is a str too, and must not come back as a bare one.
-        converter.register_structure_hook_func(lambda given, kind=kind: given is kind, _scalar(kind))
+        converter.register_structure_hook_func(
+            lambda given, kind=kind: given is kind, _scalar(kind)
+        )
     converter.register_structure_hook(str | SecretRef, _text_or_secret)
     converter.register_structure_hook(HostVolume | SecretVolume, _volume)
     return converter

@@ -15,6 +15,8 @@ RESERVED_LAST_SEGMENTS = frozenset({"restart", "tasks", "versions", ".", ".."})
 _LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _SEGMENT = re.compile(rf"{_LABEL}(\.{_LABEL})*|\.|\.\.")
 _LENGTH_MAX = 1024
+_SEGMENTS_MAX = 64
+"""Deep enough for any tree, and no input can exhaust the stack with it."""
 
 SEGMENT_HELP = (
     "each segment of the id must be labels of lower-case letters, digits and inner hyphens, joined"
@@ -28,6 +30,8 @@ def problem_of_path(text: str) -> str | None:
         return "must not be empty"
     if len(text) > _LENGTH_MAX:
         return f"must be at most {_LENGTH_MAX} characters long"
+    if len(segments_of(text)) > _SEGMENTS_MAX:
+        return f"must have at most {_SEGMENTS_MAX} segments"
     if not all(_SEGMENT.fullmatch(segment) for segment in segments_of(text)):
         return SEGMENT_HELP
     return None
