@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 import structlog
 
-from scheduler.local.cluster import TASK_PORTS, Cluster, make_agent_configs
+from scheduler.local.cluster import Cluster, make_agent_configs
 from scheduler.local.control_api import ControlServer
 from scheduler.local.timing import Timing
 
@@ -33,13 +33,6 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--cpus", type=float, default=4.0, help="of each agent")
     parser.add_argument("--mem", type=float, default=4096.0, help="MiB of each agent")
     parser.add_argument("--disk", type=float, default=20_000.0, help="MiB of each agent")
-    parser.add_argument(
-        "--task-ports",
-        type=_parse_ports,
-        default=TASK_PORTS,
-        metavar="LOW-HIGH",
-        help="ports for tasks, shared out among the agents",
-    )
     parser.add_argument("--allocation-interval", type=float, default=1.0, help="seconds")
     parser.add_argument("--heartbeat-interval", type=float, default=15.0, help="seconds")
     parser.add_argument("--agent-timeout", type=float, default=75.0, help="seconds")
@@ -49,18 +42,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _parse_ports(text: str) -> tuple[int, int]:
-    low, _, high = text.partition("-")
-    return int(low), int(high)
-
-
 def _make_cluster(options: argparse.Namespace) -> Cluster:
     configs = make_agent_configs(
         options.agents,
         cpus=options.cpus,
         mem_mib=options.mem,
         disk_mib=options.disk,
-        task_ports=options.task_ports,
         is_virtual=options.virtual,
     )
     command = shlex.split(options.executor) if options.executor else None

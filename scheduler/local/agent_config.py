@@ -17,7 +17,8 @@ class AgentConfig:
     cpus: float = 4.0
     mem_mib: float = 4096.0
     disk_mib: float = 20_000.0
-    ports: tuple[tuple[int, int], ...] = ((31_000, 31_999),)
+    ports: tuple[tuple[int, int], ...] | None = None
+    """Ports for tasks; None: the cluster gives it a block that no other agent here has."""
     attributes: dict[str, str | float | tuple[tuple[int, int], ...]] = field(factory=dict)
     region: str | None = None
     zone: str | None = None
@@ -25,7 +26,7 @@ class AgentConfig:
 
     def resources(self) -> Bundle:
         """Return its resources."""
-        return make_bundle(self.cpus, self.mem_mib, self.disk_mib, self.ports)
+        return make_bundle(self.cpus, self.mem_mib, self.disk_mib, self.ports or ())
 
     def info(self, port: int) -> JsonObject:
         """Return its AgentInfo, without the id."""

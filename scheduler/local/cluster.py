@@ -30,13 +30,13 @@ from scheduler.local.httpserver import (
 )
 from scheduler.local.master import Master, MasterSettings
 from scheduler.local.operator_api import serve_master
+from scheduler.local.port_blocks import PortBlocks
 from scheduler.local.scheduler_api import serve_scheduler
 from scheduler.local.timing import Timing
 
-PORTS_PER_AGENT = 1000
-TASK_PORTS = (10_000, 31_999)
-"""Up to where Mesos's own default ends, and below the ports that Linux gives to outgoing
-connections: of those a task could be given one that is taken."""
+MANY_AGENTS = 8
+"""More real agents than this get a hundred ports each instead of a thousand."""
+VIRTUAL_PORTS = ((31_000, 31_999),)
 
 log = structlog.get_logger("egret.local.cluster")
 
@@ -58,7 +58,7 @@ class Cluster:
         """Describe a cluster; nothing is started yet.
 
         Args:
-            agents: how many (each 4 cpus, 4 GiB, 1000 ports of its own), or one config for each.
+            agents: how many (each 4 cpus, 4 GiB, a thousand ports), or one config for each.
             port: of the master's API; 0: a free one.
             host: the address the master listens on.
             work_dir: for sandboxes; None: a temporary directory, removed at the end.
@@ -88,6 +88,7 @@ class Cluster:
         self.agents: list[Agent] = []
         self.master: Master | None = None
         self._server = HttpServer(self._serve)
+        self._port_blocks = PortBlocks()
         self._guard: asyncio.subprocess.Process | None = None
 
     # Life
@@ -113,8 +114,15 @@ class Cluster:
         """Start the master and all agents; they are registered when this returns.
 
         Raises:
-            OSError: a port is taken.
+            OSError: a port is taken, or no task ports are left.
         """
+        try:
+            await self._start()
+        except OSError:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
         self.work_dir.mkdir(parents=True, exist_ok=True)
         if any(not c.is_virtual for c in self._configs):
             await self._start_guard()
@@ -149,13 +157,21 @@ class Cluster:
     async def _start_agent(self, config: AgentConfig, master: Master) -> Agent:
         docker = "docker" if self.docker_available else "none"
         attributes = {"containers": docker, **config.attributes}
-        agent = Agent(evolve(config, attributes=attributes), self._agent_settings)
+        config = evolve(config, attributes=attributes, ports=self._ports_of(config))
+        agent = Agent(config, self._agent_settings)
         if config.is_virtual:
             agent.port = self._server.port
         await agent.start(serve_agent)
         self.agents.append(agent)
         agent.join(master)
         return agent
+
+    def _ports_of(self, config: AgentConfig) -> tuple[tuple[int, int], ...]:
+        if config.ports is not None:
+            return config.ports
+        if config.is_virtual:
+            return VIRTUAL_PORTS
+        return (self._port_blocks.claim(1 if len(self._configs) > MANY_AGENTS else 10),)
 
     async def stop(self) -> None:
         """Stop everything: master, agents, executors, tasks; remove a temporary work dir."""
@@ -171,6 +187,7 @@ class Cluster:
         if self._guard is not None:
             await self._kill_rest(self._guard)
         self.agents = []
+        self._port_blocks.release()
         if self._temporary is not None:
             self._temporary.cleanup()
         log.info("cluster_stopped")
@@ -321,40 +338,17 @@ def make_agent_configs(
     cpus: float = 4.0,
     mem_mib: float = 4096.0,
     disk_mib: float = 20_000.0,
-    task_ports: tuple[int, int] = TASK_PORTS,
     is_virtual: bool = False,
 ) -> list[AgentConfig]:
-    """Return configs of like agents.
-
-    Args:
-        count: how many.
-        cpus: of each.
-        mem_mib: of each.
-        disk_mib: of each.
-        task_ports: the first and last port that tasks may get; real agents share them out, at most
-            a thousand to each. Clusters side by side on one machine need ranges of their own.
-        is_virtual: whether they only pretend to run tasks.
-
-    Raises:
-        ValueError: there are fewer ports than agents.
-    """
-    low, high = task_ports
-    each = PORTS_PER_AGENT if is_virtual else min(PORTS_PER_AGENT, (high - low + 1) // count)
-    if each < 1:
-        raise ValueError(f"{high - low + 1} ports are too few for {count} agents")
-    configs: list[AgentConfig] = []
-    for index in range(count):
-        last = high if is_virtual else high - index * each
-        hostname = f"agent{index + 1}.local" if is_virtual else "127.0.0.1"
-        configs.append(
-            AgentConfig(
-                hostname=hostname,
-                cpus=cpus,
-                mem_mib=mem_mib,
-                disk_mib=disk_mib,
-                ports=((last - each + 1, last),),
-                attributes={"rack": f"r{index + 1}"},
-                is_virtual=is_virtual,
-            )
+    """Return configs of like agents with an attribute `rack` each; virtual ones have own names."""
+    return [
+        AgentConfig(
+            hostname=f"agent{number}.local" if is_virtual else "127.0.0.1",
+            cpus=cpus,
+            mem_mib=mem_mib,
+            disk_mib=disk_mib,
+            attributes={"rack": f"r{number}"},
+            is_virtual=is_virtual,
         )
-    return configs
+        for number in range(1, count + 1)
+    ]

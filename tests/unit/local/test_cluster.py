@@ -1,6 +1,7 @@
 """The cluster as a whole: it leaves nothing behind, it can be broken, it can pretend."""
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -240,22 +241,34 @@ async def test_agents_may_be_added_and_taken_away(virtual: Cluster) -> None:
     await scheduler.close()
 
 
-def test_agents_with_processes_do_not_share_ports() -> None:
-    configs = make_agent_configs(3)
-    assert [c.ports for c in configs] == [
-        ((31_000, 31_999),),
-        ((30_000, 30_999),),
-        ((29_000, 29_999),),
-    ]
-    few = make_agent_configs(3, task_ports=(20_000, 20_009))
-    assert [c.ports for c in few] == [
-        ((20_007, 20_009),),
-        ((20_004, 20_006),),
-        ((20_001, 20_003),),
-    ]
-    with pytest.raises(ValueError, match="2 ports are too few for 3 agents"):
-        make_agent_configs(3, task_ports=(1000, 1001))
-    assert len(make_agent_configs(2000, is_virtual=True)) == 2000
+def _ports(cluster: Cluster) -> list[tuple[int, int]]:
+    return [span for a in cluster.agents for span in a.config.ports or ()]
+
+
+async def test_no_two_agents_on_a_machine_share_ports(tmp_path: Path) -> None:
+    async with Cluster(2) as one, Cluster(2) as other:
+        spans = sorted(_ports(one) + _ports(other))
+        assert all(last - first == 999 for first, last in spans)
+        assert all(a[1] < b[0] for a, b in itertools.pairwise(spans))
+        taken = _ports(one)
+    async with Cluster(1) as again:
+        assert _ports(again)[0] >= min(taken)
+
+
+async def test_a_cluster_that_cannot_start_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with Cluster(0) as one:
+        port = int(one.master_address.rpartition(":")[2])
+        other = Cluster(1, port=port, work_dir=tmp_path)
+        with pytest.raises(OSError, match=str(port)):
+            await other.start()
+        assert _ports(other) == []
+    async with Cluster(1, port=port, work_dir=tmp_path) as again:
+        assert again.master_address.endswith(str(port))
+
+
+async def test_virtual_agents_all_have_the_same_ports() -> None:
+    async with Cluster(make_agent_configs(300, is_virtual=True)) as cluster:
+        assert set(_ports(cluster)) == {(31_000, 31_999)}
 
 
 def test_this_process_is_alive() -> None:
