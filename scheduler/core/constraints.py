@@ -26,6 +26,8 @@ def unmet(
     """Return the first constraint that ``agent`` does not meet; None if it meets all.
 
     Args:
+        constraints: all of them must be met.
+        agent: the candidate.
         placed: constraint field → value → instances that may be alive there.
         instances: the app's wanted instance count (GROUP_BY spreads by it).
     """

@@ -66,6 +66,7 @@ def launchable(world: World, now_ms: int) -> list[tuple[AppId, Version]]:
 
 
 def is_delayed(world: World, app_id: AppId, version: Version, now_ms: int) -> bool:
+    """Tell whether the launches of a config version still wait for their back-off."""
     delay = world.delays.get((app_id, version))
     return delay is not None and now_ms < delay.until_ms
 

@@ -178,7 +178,8 @@ def _take(spec: AppSpec, stock: Stock, ports: tuple[int, ...]) -> Placement:
         wanted_ports.difference_update(own_ports)
         shares.append(share)
         stock.pools[index] = _minus(pool, share, own_ports)
-    assert not (cpus or mem or disk or gpus or wanted_ports), "took a share that was not there"
+    is_complete = not (cpus or mem or disk or gpus or wanted_ports)
+    assert is_complete, "took a share that was not there"
     stock.taken += 1
     return Placement(
         agent_id=stock.agent.id,

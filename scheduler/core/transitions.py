@@ -125,7 +125,8 @@ def refuse(batch: Batch, instance: Instance, cause: Cause) -> None:
     06-invalid-launches), so the first refusal blames nobody.
     """
     update = _update(cause)
-    if instance.condition is Condition.PROVISIONED and not instance.solo:
+    is_first = instance.condition is Condition.PROVISIONED and not instance.solo
+    if is_first and instance.goal is Goal.RUNNING:
         _reschedule(batch, instance, solo=True, message=update.message)
         return
     _remember_failure(batch, instance, update)
