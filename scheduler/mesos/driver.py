@@ -49,6 +49,23 @@ _SUPERSEDED_MESSAGE = "Framework failed over"
 
 _DEFAULT_HEARTBEAT_S = 15.0
 
+_EVENTS = frozenset(
+    {
+        "ERROR",
+        "FAILURE",
+        "HEARTBEAT",
+        "INVERSE_OFFERS",
+        "MESSAGE",
+        "OFFERS",
+        "RESCIND",
+        "RESCIND_INVERSE_OFFER",
+        "SUBSCRIBED",
+        "UPDATE",
+        "UPDATE_OPERATION_STATUS",
+    }
+)
+"""The events there are; pymesos would look for a method of any name it is told."""
+
 _CALLS = frozenset(
     {
         "ACCEPT",
@@ -102,7 +119,7 @@ class DriverStats:
 
     link: LinkStats
     events: Counter[str] = field(factory=Counter[str])
-    """By event type."""
+    """By event type; types that we do not know are ``other``."""
     problems: Counter[str] = field(factory=Counter[str])
     """By kind: unreadable events, failed callbacks, rejected subscriptions."""
     calls: Counter[tuple[str, str]] = field(factory=Counter[tuple[str, str]])
@@ -438,6 +455,11 @@ class EgretDriver(MesosSchedulerDriver):
             kind = str(event["type"])
         except (ValueError, KeyError, TypeError) as problem:
             self._problem("unreadable_event", f"{problem}: {record[:300]!r}")
+            return
+        if kind not in _EVENTS:
+            # A newer Mesos may send more. Its name is no label: names are not bounded.
+            self.stats.events["other"] += 1
+            _log.info("mesos_event_ignored", type=kind[:100])
             return
         self.stats.events[kind] += 1
         if not self._link.is_subscribed and kind not in ("SUBSCRIBED", "ERROR"):

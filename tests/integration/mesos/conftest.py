@@ -88,7 +88,16 @@ class Client:
         return offer
 
     def launch(self, offer: Offer, cmd: str = "sleep 1000", **spec: Any) -> TaskId:
+        return self.launch_many(offer, [cmd], **spec)[0]
+
+    def launch_many(self, offer: Offer, cmds: list[str], **spec: Any) -> list[TaskId]:
+        """Launch tasks of one app in one ACCEPT."""
         app = AppId(f"/test/{uuid.uuid4()}")
+        launches = tuple(self._launch(app, offer, cmd, spec) for cmd in cmds)
+        self.dispatch.send(Accept((offer.id,), offer.agent.id, launches, 0.0))
+        return [one.instance.task_id for one in launches if one.instance.task_id is not None]
+
+    def _launch(self, app: AppId, offer: Offer, cmd: str, spec: dict[str, Any]) -> Launch:
         instance = Instance(
             id=InstanceId(f"{app.strip('/').replace('/', '_')}.instance-{next(self._numbers)}"),
             app_id=app,
@@ -110,10 +119,7 @@ class Client:
             "port_definitions": (),
             "role": ROLE,
         }
-        launch = Launch(instance, AppSpec(**{**defaults, **spec}))
-        self.dispatch.send(Accept((offer.id,), offer.agent.id, (launch,), 0.0))
-        assert instance.task_id is not None
-        return instance.task_id
+        return Launch(instance, AppSpec(**{**defaults, **spec}))
 
     def updates(self, task_id: TaskId) -> list[StatusUpdate]:
         return [update for update in self.seen(StatusUpdate) if update.task_id == task_id]

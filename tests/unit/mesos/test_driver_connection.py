@@ -358,6 +358,7 @@ async def test_unknown_and_unreadable_events_do_not_end_the_stream(harness: Harn
         await peer.open_stream()
         await peer.subscribed()
         await peer.event({"type": "SOMETHING_NEW", "something_new": {"x": 1}})
+        await peer.event({"type": "EVENT", "event": {"type": "RESCIND", **RESCIND}})
         await peer.event({"type": "RESCIND"})
         await peer.event({"no_type": 1})
         await peer.event(b"{not json")
@@ -372,6 +373,7 @@ async def test_unknown_and_unreadable_events_do_not_end_the_stream(harness: Harn
     driver = await harness.begin(odd)
     await harness.until(lambda: bool(harness.seen(OfferRescinded)))
     assert not harness.seen(Disconnected)
+    assert driver.stats.events["other"] == 2
     assert driver.stats.problems == {"unreadable_event": 6, "callback_failed": 1}
     assert len(harness.problems) == 7
 

@@ -10,6 +10,7 @@ import pytest
 from scheduler.mesos.endpoint import Endpoint, Tls, redirected
 from scheduler.mesos.link import Security
 from scheduler.mesos.outcome import Sent
+from scheduler.mesos.subscription import Timing
 from tests.unit.mesos.conftest import Harness
 
 
@@ -109,6 +110,21 @@ async def test_a_missing_certificate_file_is_a_failed_attempt_not_the_end(
     await until_failed(harness)
     later.write_bytes((pki / "ca.pem").read_bytes())
     await harness.until_subscribed()
+
+
+async def test_a_handshake_that_is_never_answered_ends_at_the_connect_deadline(
+    harness: Harness, pki: Path
+):
+    """Like an address that swallows every packet: nothing is refused, nothing comes."""
+    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    async with silent:
+        port = silent.sockets[0].getsockname()[1]
+        harness.start(
+            Endpoint("https", "127.0.0.1", port),
+            security=Security(Tls(ca_file=str(pki / "ca.pem"))),
+            timing=Timing(connect_timeout_s=0.05, backoff_first_s=0.001, backoff_cap_s=0.01),
+        )
+        await until_failed(harness, 2)
 
 
 async def test_a_plain_server_where_tls_is_expected_is_refused(harness: Harness, pki: Path):
