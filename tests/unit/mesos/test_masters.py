@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -297,3 +298,20 @@ async def test_the_credentials_of_the_url_reach_zookeeper():
     assert watcher.zookeeper.options["auth_data"] == [("digest", "me:pw")]
     assert watcher.zookeeper.options["hosts"] == "h1:2181"
     watcher.masters.stop()
+
+
+async def test_a_zookeeper_that_is_not_there_is_waited_for_and_can_be_left():
+    """With kazoo itself: its connection loop must neither give up nor outlive the stop."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    told: list[tuple[Endpoint, ...]] = []
+    masters = ZooKeeperMasters(f"127.0.0.1:{port}", "/mesos", credential=Credential("me", "pw"))
+    masters.start(told.append)
+    async with asyncio.timeout(20):
+        while not masters._client._connection._connection_routine.is_alive():
+            await asyncio.sleep(0.005)
+    masters.stop()
+    async with asyncio.timeout(20):
+        while any("zk_loop" in thread.name for thread in threading.enumerate()):
+            await asyncio.sleep(0.02)
+    assert told == []
