@@ -308,7 +308,7 @@ async def test_a_zookeeper_that_is_not_there_is_waited_for_and_can_be_left():
     masters = ZooKeeperMasters(f"127.0.0.1:{port}", "/mesos", credential=Credential("me", "pw"))
     masters.start(told.append)
     async with asyncio.timeout(20):
-        while not masters._client._connection._connection_routine.is_alive():
+        while not any("zk_loop" in thread.name for thread in threading.enumerate()):
             await asyncio.sleep(0.005)
     masters.stop()
     async with asyncio.timeout(20):
