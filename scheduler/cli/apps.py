@@ -117,7 +117,8 @@ def scale(
     session: Session, app_id: str, instances: int, *, force: bool, wait: float | None
 ) -> None:
     """Run this many instances of an app."""
-    _change(session, app_id, {"instances": instances}, force=force, wait=wait)
+    message = f"scaling {app_id} to {instances} instances"
+    _change(session, app_id, {"instances": instances}, message, force=force, wait=wait)
 
 
 @command.command()
@@ -127,7 +128,7 @@ def scale(
 @connected
 def stop(session: Session, app_id: str, *, force: bool, wait: float | None) -> None:
     """Run no instance of an app; its definition stays."""
-    _change(session, app_id, {"instances": 0}, force=force, wait=wait)
+    _change(session, app_id, {"instances": 0}, f"stopping {app_id}", force=force, wait=wait)
 
 
 @command.command()
@@ -138,7 +139,7 @@ def stop(session: Session, app_id: str, *, force: bool, wait: float | None) -> N
 def restart(session: Session, app_id: str, *, force: bool, wait: float | None) -> None:
     """Replace every task of an app, step by step."""
     answer = session.client.call("POST", app_path(app_id, "restart"), {"force": str(force).lower()})
-    follow(session, answer, [app_id], wait, f"{app_id} is being restarted")
+    follow(session, answer, [app_id], wait, f"restarting {app_id}")
 
 
 @command.command()
@@ -148,7 +149,7 @@ def restart(session: Session, app_id: str, *, force: bool, wait: float | None) -
 def remove(session: Session, app_id: str, *, wait: float | None) -> None:
     """Stop an app's tasks and forget the app."""
     answer = session.client.call("DELETE", app_path(app_id))
-    follow(session, answer, [app_id], wait, f"{app_id} is being removed", is_removal=True)
+    follow(session, answer, [app_id], wait, f"removing {app_id}", is_removal=True)
 
 
 @command.command()
@@ -181,15 +182,21 @@ def rollback(
         if not older:
             raise Failure(ExitCode.REFUSED, f"{app_id} has no version before {now}.")
         version = older[-1]
-    _change(session, app_id, {"version": version}, force=force, wait=wait)
+    message = f"taking {app_id} back to version {version}"
+    _change(session, app_id, {"version": version}, message, force=force, wait=wait)
 
 
 def _change(
-    session: Session, app_id: str, change: dict[str, Any], *, force: bool, wait: float | None
+    session: Session,
+    app_id: str,
+    change: dict[str, Any],
+    message: str,
+    *,
+    force: bool,
+    wait: float | None,
 ) -> None:
-    # PATCH and not PUT: a slip in the id must not create an app.
-    params = {"force": str(force).lower(), "strict": "true"}
+    # Only PUT rolls back; PATCH elsewhere, because a slip in the id must not create an app.
     method = "PUT" if "version" in change else "PATCH"
+    params = {"force": str(force).lower(), "strict": "true"}
     answer = session.client.call(method, app_path(app_id), params, change)
-    (what,) = (f"{name} {value}" for name, value in change.items())
-    follow(session, answer, [app_id], wait, f"{app_id} is being changed to {what}")
+    follow(session, answer, [app_id], wait, message)

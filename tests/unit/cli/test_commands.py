@@ -1,0 +1,224 @@
+"""What the commands ask and print."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from scheduler.cli import main
+from scheduler.cli.events import parse_events, say
+from scheduler.cli.main import COMMANDS
+from scheduler.cli.output import age_of
+from scheduler.cli.waiting import why
+from tests.unit.cli.conftest import Stub, an_app
+
+Egret = Callable[..., Result]
+ACCEPTED = {"deploymentId": "d1", "version": "v"}
+
+
+def a_task(task_id: str = "hello.instance-1._app.1", **changes: Any) -> dict[str, Any]:
+    task = {
+        "id": task_id,
+        "appId": "/hello",
+        "host": "h1",
+        "ports": [31000],
+        "state": "TASK_RUNNING",
+    }
+    return {**task, **changes}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str) -> None:
+    result = CliRunner().invoke(main, [name, "--help"])
+    assert result.exit_code == 0
+    assert "Usage: " in result.stdout
+
+
+def test_a_list_in_a_pipe_is_plain_columns(egret: Egret, stub: Stub) -> None:
+    check = [{"protocol": "HTTP"}]
+    apps = [
+        an_app("/b", instances=2, healthChecks=check, tasksRunning=2, tasksHealthy=1),
+        an_app("/a"),
+        an_app("/c", tasksUnhealthy=1),
+        an_app("/d", instances=0, tasksRunning=0),
+    ]
+    stub.on("GET", "/v2/apps", 200, {"apps": apps})
+    lines = [line.split() for line in egret("app", "list").stdout.splitlines()]
+    assert lines[0] == ["APP", "INSTANCES", "RUNNING", "HEALTHY", "STATE", "RUNS"]
+    assert [line[:5] for line in lines[1:]] == [
+        ["/a", "1", "1", "-", "ready"],
+        ["/b", "2", "2", "1", "waiting"],
+        ["/c", "1", "1", "-", "unhealthy"],
+        ["/d", "0", "0", "-", "stopped"],
+    ]
+
+
+def test_an_empty_list_leaves_a_pipe_empty_and_says_what_to_do(egret: Egret, stub: Stub) -> None:
+    stub.on("GET", "/v2/apps", 200, {"apps": []})
+    result = egret("app", "list")
+    assert result.stdout == ""
+    assert "egret app deploy" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "body"),
+    [
+        (["app", "list"], "/v2/apps", {"apps": [an_app()]}),
+        (["app", "show", "hello"], "/v2/apps/hello", {"app": an_app()}),
+        (["task", "list"], "/v2/tasks", {"tasks": [a_task()]}),
+        (["deployment", "list"], "/v2/deployments", [{"id": "d1"}]),
+        (["info"], "/v2/info", {"version": "1.11.24"}),
+        (["queue"], "/v2/queue", {"queue": []}),
+    ],
+)
+def test_json_is_what_the_scheduler_said(
+    egret: Egret, stub: Stub, arguments: list[str], path: str, body: Any
+) -> None:
+    stub.on("GET", path, 200, body)
+    result = egret(*arguments, "--json")
+    shown = json.loads(result.stdout)
+    assert shown in [body, *(body.values() if isinstance(body, dict) else [])]
+
+
+def test_an_app_is_shown_with_what_went_wrong(egret: Egret, stub: Stub) -> None:
+    failure = {
+        "state": "TASK_FAILED",
+        "message": "exited with 3",
+        "timestamp": "2020-01-01T00:00:00Z",
+    }
+    app = an_app(tasks=[a_task()], lastTaskFailure=failure)
+    stub.on("GET", "/v2/apps/hello", 200, {"app": app})
+    shown = egret("app", "show", "hello").stdout
+    assert "TASK_FAILED exited with 3" in shown
+    assert "hello.instance-1._app.1" in shown
+    assert "h1:31000" in shown
+
+
+def test_scaling_cannot_create_an_app_by_a_slip(egret: Egret, stub: Stub) -> None:
+    stub.on("PATCH", "/v2/apps/shop/web", 200, ACCEPTED)
+    result = egret("app", "scale", "/shop/web", "5", "--force")
+    assert result.stdout == "scaling /shop/web to 5 instances (deployment d1)\n"
+    (asked,) = stub.asked
+    assert (asked.method, asked.body, asked.params["force"]) == ("PATCH", {"instances": 5}, "true")
+
+
+def test_a_rollback_goes_to_the_version_before(egret: Egret, stub: Stub) -> None:
+    stub.on("GET", "/v2/apps/hello", 200, {"app": an_app(version="2026-01-02T00:00:00.000Z")})
+    versions = [f"2026-01-0{day}T00:00:00.000Z" for day in (3, 2, 1)]
+    stub.on("GET", "/v2/apps/hello/versions", 200, {"versions": versions})
+    stub.on("PUT", "/v2/apps/hello", 200, ACCEPTED)
+    assert egret("app", "rollback", "hello").exit_code == 0
+    assert stub.bodies("PUT") == [{"version": "2026-01-01T00:00:00.000Z"}]
+
+
+def test_removing_waits_until_the_app_is_gone(egret: Egret, stub: Stub) -> None:
+    stub.on("DELETE", "/v2/apps/hello", 200, ACCEPTED)
+    stub.on("GET", "/v2/deployments", 200, [])
+    result = egret("app", "remove", "hello", "--wait")
+    assert result.exit_code == 0
+    assert result.stdout == "done\n"
+
+
+def test_killing_a_task_that_is_not_there_is_said(egret: Egret, stub: Stub) -> None:
+    stub.on("POST", "/v2/tasks/delete", 200, {"tasks": [a_task()]})
+    result = egret("task", "kill", "hello.instance-1._app.1", "nonsense")
+    assert result.exit_code == 6
+    assert "killing hello.instance-1._app.1" in result.stdout
+    assert "No such task: nonsense." in result.stderr
+
+
+def test_a_teardown_wants_a_yes(egret: Egret, stub: Stub) -> None:
+    stub.on("GET", "/v2/info", 200, {"frameworkId": "f-1"})
+    stub.on("GET", "/v2/tasks", 200, {"tasks": [a_task()]})
+    result = egret("framework", "teardown")
+    assert result.exit_code == 2
+    assert "ends framework f-1" in result.stderr
+    assert "its 1 tasks" in result.stderr
+    assert not stub.bodies("POST")
+
+
+def test_a_teardown_confirms_with_the_framework_it_has_shown(egret: Egret, stub: Stub) -> None:
+    stub.on("GET", "/v2/info", 200, {"frameworkId": "f-1"})
+    stub.on("GET", "/v2/tasks", 200, {"tasks": []})
+    stub.on("POST", "/v2/egret/teardown", 200, {"message": "done"})
+    assert egret("framework", "teardown", "--yes").exit_code == 0
+    assert stub.asked[-1].params == {"confirm": "f-1"}
+
+
+def test_cancelling_names_the_deployment_that_takes_it_back(egret: Egret, stub: Stub) -> None:
+    stub.on("DELETE", "/v2/deployments/d1", 200, {"deploymentId": "d2", "version": "v"})
+    assert "deployment d2 takes it back" in egret("deployment", "cancel", "d1").stdout
+
+
+def test_watching_ends_when_nothing_is_under_way(egret: Egret, stub: Stub) -> None:
+    one = {"id": "d1", "currentStep": 1, "totalSteps": 2, "affectedApps": ["/hello", "/gone"]}
+    stub.on("GET", "/v2/deployments", 200, [one])
+    stub.on("GET", "/v2/deployments", 200, [])
+    stub.on("GET", "/v2/apps", 200, {"apps": [an_app()]})
+    result = egret("deployment", "watch")
+    assert result.exit_code == 0
+    assert "step 1 of 2" in result.stderr
+    assert "/hello: 1 of 1 running;   /gone: being removed" in result.stderr
+
+
+def test_doctor_finds_what_is_wrong(egret: Egret, stub: Stub) -> None:
+    own = {"version": "0.1.0", "mesosMaster": stub.url, "mesosConnected": False}
+    stub.on("GET", "/v2/info", 200, {"elected": True, "egret": own})
+    stub.on("GET", "/health", 200, "")
+    metrics = "# HELP x y\negret_store_degraded 1.0\negret_consul_synced 0.0\n"
+    stub.on("GET", "/metrics", 200, metrics)
+    result = egret("doctor", "--json")
+    verdicts = {one["what"]: one["verdict"] for one in json.loads(result.stdout)}
+    assert verdicts["scheduler"] == "ok"
+    assert [verdicts[what] for what in ("Mesos", "store", "discovery")] == ["wrong"] * 3
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("item", "says"),
+    [
+        ({}, "no offers from Mesos yet"),
+        ({"processedOffersSummary": {"processedOffersCount": 3}}, "waiting for the next offers"),
+        ({"delay": {"timeLeftSeconds": 7, "overdue": False}}, "the next try is in 7 s"),
+    ],
+)
+def test_waiting_is_explained(item: dict[str, Any], says: str) -> None:
+    assert says in why(item)
+
+
+def test_events_are_read_as_marathon_frames_them() -> None:
+    lines = [
+        "event: a",
+        'data: {"x": 1}',
+        "",
+        "",
+        ": ping",
+        "event: b",
+        'data: {"y":',
+        "data: 2}",
+        "",
+    ]
+    assert list(parse_events(lines)) == [("a", {"x": 1}), ("b", {"y": 2})]
+    assert say("a", {"timestamp": "t", "appId": "/x", "plan": {}}) == "t  a  appId=/x"
+
+
+def test_completion_knows_its_shells(egret: Egret) -> None:
+    assert "_EGRET_COMPLETE" in egret("completion", "zsh").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "age"),
+    [
+        ("2026-01-01T00:00:00.000Z", "2d"),
+        ("2026-01-02T23:58:30.000Z", "90s"),
+        ("2026-01-02T23:00:00.000Z", "60m"),
+        (None, "-"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_ages_are_short(text: str | None, age: str) -> None:
+    from datetime import UTC, datetime
+
+    assert age_of(text, datetime(2026, 1, 3, tzinfo=UTC)) == age

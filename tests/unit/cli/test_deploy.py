@@ -1,0 +1,145 @@
+"""Deploying definition files, and comparing them with what runs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from scheduler.cli.app_diff import compare
+from tests.unit.cli.conftest import Stub, an_app
+
+Egret = Callable[..., Result]
+ACCEPTED = {"deploymentId": "d1", "version": "v"}
+
+
+def write(folder: Path, value: Any, name: str = "app.json") -> str:
+    path = folder / name
+    path.write_text(json.dumps(value))
+    return str(path)
+
+
+def test_one_app_is_put_whole_and_strictly(egret: Egret, stub: Stub, tmp_path: Path) -> None:
+    stub.on("PUT", "/v2/apps/hello", 201, ACCEPTED)
+    app = {"id": "hello", "cmd": "x y", "instances": 2}
+    result = egret("app", "deploy", write(tmp_path, app))
+    assert result.exit_code == 0
+    assert result.stdout == "deploying /hello (deployment d1)\n"
+    (put,) = [one for one in stub.asked if one.method == "PUT"]
+    assert put.params == {"partialUpdate": "false", "strict": "true", "force": "false"}
+    assert put.body == {**app, "id": "/hello"}
+
+
+def test_a_group_is_put_at_once(egret: Egret, stub: Stub, tmp_path: Path) -> None:
+    """Half a group that runs would be worse than none."""
+    stub.on("PUT", "/v2/apps", 200, ACCEPTED)
+    apps = [{"id": "a", "cmd": "x y"}, {"id": "b", "cmd": "x y", "dependencies": ["a"]}]
+    result = egret("app", "deploy", write(tmp_path, {"id": "/shop", "apps": apps}))
+    assert result.exit_code == 0
+    (body,) = stub.bodies("PUT")
+    assert [app["id"] for app in body] == ["/shop/a", "/shop/b"]
+
+
+def test_problems_of_many_apps_are_named_by_app(egret: Egret, stub: Stub, tmp_path: Path) -> None:
+    details = [{"path": "/(1)/cpus", "errors": ["must not be negative"]}]
+    stub.on("PUT", "/v2/apps", 422, {"message": "Object is not valid", "details": details})
+    apps = [{"id": "/a", "cmd": "x y"}, {"id": "/b", "cmd": "x y", "cpus": -1}]
+    result = egret("app", "deploy", write(tmp_path, apps))
+    assert result.exit_code == 4
+    assert "  /b at /cpus: must not be negative\n" in result.stderr
+
+
+@pytest.mark.parametrize("wrap", [lambda app: app, lambda app: {"app": app}, lambda app: [app]])
+def test_what_get_returned_can_be_deployed(
+    egret: Egret, stub: Stub, tmp_path: Path, wrap: Callable[[Any], Any]
+) -> None:
+    stub.on("PUT", "/v2/apps/hello", 200, ACCEPTED)
+    result = egret("app", "deploy", write(tmp_path, wrap(an_app())))
+    assert result.exit_code == 0
+    assert "read-only, not sent: deployments, tasks, tasksHealthy" in result.stderr
+    (body,) = stub.bodies("PUT")
+    assert set(body) == {"id", "cmd", "instances", "cpus", "mem"}
+
+
+def test_a_file_without_a_count_leaves_the_count_as_it_is(
+    egret: Egret, stub: Stub, tmp_path: Path
+) -> None:
+    """Marathon would go back to one instance, and has done so at night, in production."""
+    stub.on("GET", "/v2/apps/hello", 200, {"app": an_app(instances=7)})
+    stub.on("PUT", "/v2/apps/hello", 200, ACCEPTED)
+    result = egret("app", "deploy", write(tmp_path, {"id": "/hello", "cmd": "x y"}))
+    assert "/hello: keeping 7 instances" in result.stderr
+    assert stub.bodies("PUT")[0]["instances"] == 7
+
+
+def test_standard_input_is_a_file_too(egret: Egret, stub: Stub) -> None:
+    stub.on("PUT", "/v2/apps/hello", 200, ACCEPTED)
+    text = json.dumps({"id": "/hello", "cmd": "x y", "instances": 1})
+    assert egret("app", "deploy", "-", input=text).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "is no app definition"),
+        ('{"cmd": "x"}', "/id: must be given"),
+        ('{"id": "/a", "id": "/b"}', "/id: is given twice"),
+        ("[]", "There is no app"),
+    ],
+)
+def test_a_file_that_is_no_definition_is_exit_code_2(
+    egret: Egret, stub: Stub, tmp_path: Path, text: str, says: str
+) -> None:
+    path = tmp_path / "app.json"
+    path.write_text(text)
+    result = egret("app", "deploy", str(path))
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert not stub.asked
+
+
+def test_one_app_in_two_files_is_a_mistake(egret: Egret, stub: Stub, tmp_path: Path) -> None:
+    app = {"id": "/hello", "cmd": "x y"}
+    result = egret("app", "deploy", write(tmp_path, app), write(tmp_path, app, "other.json"))
+    assert result.exit_code == 2
+    assert "is defined in" in result.stderr
+    assert not stub.asked
+
+
+def test_waiting_ends_with_the_deployment(egret: Egret, stub: Stub, tmp_path: Path) -> None:
+    stub.on("PUT", "/v2/apps/hello", 201, ACCEPTED)
+    stub.on("GET", "/v2/deployments", 200, [{"id": "d1", "currentStep": 1, "totalSteps": 1}])
+    stub.on("GET", "/v2/deployments", 200, [])
+    stub.on("GET", "/v2/apps/hello", 200, {"app": an_app(version="v")})
+    app = {"id": "/hello", "cmd": "x y", "instances": 1}
+    result = egret("app", "deploy", "--wait", "--json", write(tmp_path, app))
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {"deploymentId": "d1", "version": "v", "apps": ["/hello"]}
+
+
+def test_a_diff_shows_only_what_would_change(egret: Egret, stub: Stub, tmp_path: Path) -> None:
+    """Defaults that the scheduler filled in are no difference."""
+    file = write(tmp_path, {"id": "/hello", "cmd": "x y", "cpus": 0.5})
+    full = compare({"id": "/hello", "cmd": "x y", "cpus": 0.1}, None)
+    deployed = json.loads("\n".join(line[1:] for line in full[3:]))
+    stub.on("GET", "/v2/apps/hello", 200, {"app": {**deployed, "version": "v", "tasks": []}})
+    result = egret("app", "diff", file)
+    changed = [line for line in result.stdout.splitlines() if line[0] in "+-"]
+    assert changed == [
+        "--- deployed /hello",
+        "+++ file /hello",
+        '-  "cpus": 0.1,',
+        '+  "cpus": 0.5,',
+    ]
+    assert result.exit_code == 1
+
+
+def test_no_difference_is_exit_code_0(egret: Egret, stub: Stub, tmp_path: Path) -> None:
+    app = {"id": "/hello", "cmd": "x y"}
+    full = compare(app, None)
+    deployed = json.loads("\n".join(line[1:] for line in full[3:]))
+    stub.on("GET", "/v2/apps/hello", 200, {"app": deployed})
+    result = egret("app", "diff", write(tmp_path, app))
+    assert (result.exit_code, result.stdout) == (0, "")
