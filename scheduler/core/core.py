@@ -37,13 +37,13 @@ from scheduler.core.events import (
     Subscribed,
     Tick,
 )
-from scheduler.core.ids import InstanceId
+from scheduler.core.ids import InstanceId, TaskId
 from scheduler.core.instance import Condition
 from scheduler.core.launches import settle_launches
 from scheduler.core.lifecycle import step
 from scheduler.core.records import Framework
 from scheduler.core.signals import Cause, Signal, classify
-from scheduler.core.strays import on_stray
+from scheduler.core.strays import STRAY_KEY, kill_stray, on_stray
 from scheduler.core.upkeep import settle_app
 from scheduler.core.verdicts import on_probe, on_readiness
 
@@ -182,6 +182,9 @@ def _pass_deadlines(batch: Batch) -> None:
         if key.startswith("@"):
             # A launch delay is over: the app's waiting instances may ask for offers.
             world.revive_wanted = True
+            continue
+        if key.startswith(STRAY_KEY):
+            kill_stray(batch, TaskId(key.removeprefix(STRAY_KEY)))
             continue
         instance = world.instances.get(InstanceId(key))
         if instance is None:

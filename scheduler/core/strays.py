@@ -13,6 +13,8 @@ from scheduler.core.ids import InstanceId, TaskId, instance_id_of
 from scheduler.core.instance import TaskState
 from scheduler.core.world import World
 
+STRAY_KEY = "!"
+"""Prefix of the timer keys that are strays to be killed once more."""
 SILENT = frozenset({TaskState.UNKNOWN, TaskState.UNREACHABLE})
 """States that do not say that the task exists: Mesos answers them for any id."""
 
@@ -25,12 +27,22 @@ def on_stray(batch: Batch, update: StatusUpdate) -> None:
             world.unknown_tasks.pop(update.task_id, None)
         return
     ended_by_us = has_ended(world, update.task_id)
-    is_news = world.unknown_tasks.get(update.task_id) != update.state
-    if is_news:
+    known = world.unknown_tasks.get(update.task_id)
+    if known is None or known.state is not update.state:
         batch.publish(UnknownTask(update, ended_by_us=ended_by_us))
-    if ended_by_us and _may_kill(world, update.task_id):
-        batch.emit(Kill(update.task_id, update.agent_id, grace_s=None))
-    world.unknown_tasks[update.task_id] = update.state
+    may_kill = ended_by_us and _may_kill(world, update.task_id)
+    world.unknown_tasks[update.task_id] = update
+    if may_kill and known is None:
+        kill_stray(batch, update.task_id)
+
+
+def kill_stray(batch: Batch, task_id: TaskId) -> None:
+    """Kill a stray that is proved to be ours and ended, again and again until it is gone."""
+    update = batch.world.unknown_tasks.get(task_id)
+    if update is None:
+        return
+    batch.emit(Kill(task_id, update.agent_id, grace_s=None))
+    batch.world.wake_at(batch.now_ms + batch.world.settings.kill_retry_ms, STRAY_KEY + task_id)
 
 
 def has_ended(world: World, task_id: TaskId) -> bool:

@@ -17,6 +17,7 @@ from attrs import frozen
 from scheduler.core.app import AppSpec
 from scheduler.core.deadlines import deadline_of
 from scheduler.core.deployment import Change, Deployment
+from scheduler.core.events import StatusUpdate
 from scheduler.core.health import Health, health_of
 from scheduler.core.ids import (
     AgentId,
@@ -166,7 +167,7 @@ class World:
         self.revived_at_ms: int | None = None
         self.reconciliation = Reconciliation()
         self.reports = Reports()
-        self.unknown_tasks: dict[TaskId, str] = {}
+        self.unknown_tasks: dict[TaskId, StatusUpdate] = {}
         """Tasks that Mesos reports for us and that we do not know → what was last said."""
         self.illegal: Counter[tuple[str, str]] = Counter()
         """(condition, signal) → how often a cell that nobody thought of was met."""

@@ -121,7 +121,8 @@ class SimMesos:
         if subscription is None or not self.is_up:
             return
         # A live stream loses nothing; what an agent sends to the master may be lost.
-        if isinstance(event, ev.StatusUpdate) and self._chance(self.options.p_drop_event):
+        is_of_agent = isinstance(event, ev.StatusUpdate) and event.uuid is not None
+        if is_of_agent and self._chance(self.options.p_drop_event):
             return
 
         def deliver() -> None:
