@@ -72,8 +72,9 @@ class EventHub:
         self.backlog_max = backlog_max
 
     @property
-    def is_full(self) -> bool:
-        return len(self._clients) >= self.clients_max
+    def clients(self) -> int:
+        """Clients that follow the events now."""
+        return len(self._clients)
 
     def on_fact(self, fact: Fact) -> None:
         """Send what a fact means to Marathon's clients; a listener of the bus."""

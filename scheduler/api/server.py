@@ -132,7 +132,7 @@ async def stream_events(api: Api, request: Request) -> Any:
     accept = request.headers.get("accept", "*/*")
     if not any(kind in accept for kind in ("text/event-stream", "text/*", "*/*")):
         raise ApiError(405, "The event stream is text/event-stream: accept it")
-    if api.hub.is_full:
+    if api.hub.clients >= api.hub.clients_max:
         raise ApiError(503, "Too many clients follow the events", headers={"Retry-After": "30"})
     wanted = frozenset(request.query_params.getlist("event_type"))
     return EventStream(api.hub, wanted, request.headers.get("last-event-id"))
