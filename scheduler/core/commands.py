@@ -67,7 +67,8 @@ def _change_apps(batch: Batch, command: ChangeApps) -> Answer:
         batch.world.settings.deployments_max
     )
     if in_the_way and not command.force:
-        return _locked(affected[0], in_the_way)
+        is_locked = (app_id for app_id in affected if app_id in batch.world.locks)
+        return _locked(next(is_locked), in_the_way)
     if too_many:
         return Rejected(
             Refusal.TOO_MANY, "", "Max number of running deployments reached. Try again later."
@@ -116,12 +117,13 @@ def _refusal(world: World, command: ChangeApps) -> Rejected | None:
 def _cycle(world: World, command: ChangeApps) -> Rejected | None:
     """Refuse a change that closes a circle of dependencies, before anything is changed."""
     has_dependencies = any(upsert.spec.dependencies for upsert in command.upserts)
-    if not has_dependencies and not any(group.dependencies for group in command.groups):
+    groups = [*world.groups.values(), *command.groups]
+    if not has_dependencies and not any(group.dependencies for group in groups):
         return None
-    imagined = World(world.settings)
-    imagined.apps = dict(world.apps)
-    imagined.versions = dict(world.versions)
-    imagined.groups = {**world.groups, **{group.id: group for group in command.groups}}
+    imagined = _imagine(world)
+    imagined.groups.update({group.id: group for group in command.groups})
+    for group_id in command.removed_groups:
+        imagined.groups.pop(group_id, None)
     for upsert in command.upserts:
         spec = upsert.spec
         version = AppVersion(spec, Version(""), Version(""), Version(""))
@@ -129,6 +131,19 @@ def _cycle(world: World, command: ChangeApps) -> Rejected | None:
         imagined.versions[spec.id] = {Version(""): version}
     for removal in command.removals:
         imagined.apps.pop(removal.app_id, None)
+    return _circle_in(imagined)
+
+
+def _imagine(world: World) -> World:
+    """Copy what dependencies are made of, to try a change on."""
+    imagined = World(world.settings)
+    imagined.apps = dict(world.apps)
+    imagined.versions = dict(world.versions)
+    imagined.groups = dict(world.groups)
+    return imagined
+
+
+def _circle_in(imagined: World) -> Rejected | None:
     try:
         dependency_depths(imagined)
     except CyclicDependenciesError:
@@ -172,7 +187,6 @@ def _switch(batch: Batch, version: AppVersion) -> None:
     """Store a version and make it the wanted one; versions before switches (design: store)."""
     batch.put(version)
     batch.put(App(version.app_id, version.version))
-    prune_versions(batch, version.app_id)
 
 
 def _deploy(
@@ -194,6 +208,9 @@ def _deploy(
         batch.publish(DeploymentDone(deployment))
         return Accepted(version, deployment.id)
     batch.put(deployment)
+    for change in changes:
+        # Only now: the version before the change is needed for as long as this deployment lasts.
+        prune_versions(batch, change.app_id)
     return Accepted(version, deployment.id)
 
 
@@ -211,24 +228,34 @@ def _cancel(batch: Batch, command: CancelDeployment) -> Answer:
     return revert(batch, deployment, "cancelled")
 
 
-def revert(batch: Batch, deployment: Deployment, reason: str) -> Accepted:
+def revert(batch: Batch, deployment: Deployment, reason: str) -> Accepted | Rejected:
     """Replace a deployment by one that takes back what it changed, and only that.
 
     An app that was changed again since is left as it is, and an app is removed only if this
-    deployment created it.
+    deployment created it. Refused, with nothing changed, where the definitions of before and the
+    others of now would depend on each other in a circle.
     """
+    world = batch.world
+    changes = [
+        Change(change.app_id, before=change.after, after=change.before)
+        for change in deployment.changes
+        if (app := world.apps.get(change.app_id)) is not None
+        and (None if app.removed else app.version) == change.after
+    ]
+    imagined = _imagine(world)
+    reverted = [_after(world.apps[change.app_id], change) for change in changes]
+    imagined.apps.update({app.id: app for app in reverted})
+    circle = _circle_in(imagined)
+    if circle is not None:
+        return circle
     _drop(batch, deployment, reason)
-    changes: list[Change] = []
-    for change in deployment.changes:
-        app = batch.world.apps.get(change.app_id)
-        if app is None or (None if app.removed else app.version) != change.after:
-            continue
-        if change.before is None:
-            batch.put(evolve(app, removed=True))
-        else:
-            batch.put(App(app.id, change.before))
-        changes.append(Change(app.id, before=change.after, after=change.before))
+    for app in reverted:
+        batch.put(app)
     return _deploy(batch, batch.new_version(), changes, reverts=deployment.id)
+
+
+def _after(app: App, change: Change) -> App:
+    return evolve(app, removed=True) if change.after is None else App(app.id, change.after)
 
 
 def _drop(batch: Batch, deployment: Deployment, reason: str) -> None:
@@ -242,7 +269,7 @@ def _drop(batch: Batch, deployment: Deployment, reason: str) -> None:
 def _kill_tasks(batch: Batch, command: KillTasks) -> Answer:
     world = batch.world
     instances: list[Instance] = []
-    for task_id in command.task_ids:
+    for task_id in dict.fromkeys(command.task_ids):
         instance_id = instance_id_of(task_id)
         instance = None if instance_id is None else world.instances.get(instance_id)
         if instance is None or instance.task_id != task_id:

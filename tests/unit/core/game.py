@@ -9,7 +9,7 @@ from attrs import evolve
 
 from scheduler.core import Batch, Settings, World, handle, settle
 from scheduler.core.app import AppSpec, PortDefinition, Resources
-from scheduler.core.effects import Accept, Answer, Effect, Fact, Publish, Reply
+from scheduler.core.effects import Accept, Answer, Effect, Publish, Reply
 from scheduler.core.events import (
     ChangeApps,
     Event,
@@ -242,7 +242,7 @@ def answer_in(batch: Batch) -> Answer | None:
     return replies[0] if replies else None
 
 
-def facts_in(batch: Batch, kind: type[Fact]) -> list[Fact]:
+def facts_in(batch: Batch, kind: type[T]) -> list[T]:
     return [e.fact for e in batch.effects if isinstance(e, Publish) and isinstance(e.fact, kind)]
 
 
