@@ -30,6 +30,7 @@ from executor import logs
 from executor.http import HttpConnection
 from executor.journal import Journal
 from executor.mesos import Executor, Json, MesosExecutorDriver, encode_data
+from executor.pulse import Pulse, within
 from executor.recordio import FramingError, RecordDecoder
 from executor.settings import Settings
 
@@ -70,8 +71,8 @@ class AgentDriver(MesosExecutorDriver):
         self.journal = Journal()
         self._settings = settings
         self._calls: deque[Json] = deque(maxlen=_MAX_QUEUED_CALLS)
-        self._calls_waiting = asyncio.Event()
-        self._stopping = asyncio.Event()
+        self._changed = Pulse()
+        self._is_stopping = False
         self._subscribed = False
         self._stream: HttpConnection | None = None
 
@@ -86,36 +87,31 @@ class AgentDriver(MesosExecutorDriver):
         """Stay subscribed until `stop`, or until there is no agent to go back to."""
         self._started = True
         lost_at = time.monotonic()
-        while not self._stopping.is_set():
+        while not self._is_stopping:
             try:
                 await self._follow_stream()
             except _CONNECTION_ERRORS as error:
-                if not self._stopping.is_set():
+                if not self._is_stopping:
                     logs.warning("agent_stream_lost", error=repr(error))
             if self._subscribed:
                 self._subscribed = False
                 lost_at = time.monotonic()
                 self.on_close()
             away_s = time.monotonic() - lost_at
-            if not self._stopping.is_set() and away_s > self._settings.recovery_timeout_s:
+            if not self._is_stopping and away_s > self._settings.recovery_timeout_s:
                 logs.warning("agent_did_not_return", away_s=round(away_s))
                 self.on_shutdown()
                 return
             pause_s = random.uniform(0.1, 0.9) * self._settings.subscription_backoff_max_s  # noqa: S311 (only to spread)
-            await self._sleep_unless_stopped(pause_s)
+            await self._changed.until(lambda: self._is_stopping, pause_s)
 
     def stop(self) -> None:
         """End `run_until_stopped` soon. Returns at once."""
         self._started = False
-        self._stopping.set()
+        self._is_stopping = True
+        self._changed.beat()
         if self._stream is not None:
             self._stream.close()
-
-    async def _sleep_unless_stopped(self, delay_s: float) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), delay_s)
-        except asyncio.TimeoutError:
-            return
 
     # -- the stream ---------------------------------------------------------------------------
 
@@ -125,9 +121,9 @@ class AgentDriver(MesosExecutorDriver):
         sender: asyncio.Task[None] | None = None
         try:
             asking = stream.request("POST", _PATH, self._headers(), self._subscribe_body())
-            head = await asyncio.wait_for(asking, _CALL_TIMEOUT_S)
+            head = await within(_CALL_TIMEOUT_S, asking)
             if head.status != 200:
-                text = await asyncio.wait_for(stream.read_body(), _CALL_TIMEOUT_S)
+                text = await within(_CALL_TIMEOUT_S, stream.read_body())
                 raise AgentRefused(f"SUBSCRIBE: {head.status} {text[:200]!r}")
             sender = asyncio.ensure_future(self._send_calls(stream))
             await self._read_events(stream)
@@ -139,13 +135,9 @@ class AgentDriver(MesosExecutorDriver):
 
     async def _read_events(self, stream: HttpConnection) -> None:
         decoder = RecordDecoder()
-        chunks = stream.chunks().__aiter__()
         while True:
-            try:
-                chunk = await asyncio.wait_for(
-                    chunks.__anext__(), self._settings.heartbeat_deadline_s
-                )
-            except StopAsyncIteration:
+            chunk = await within(self._settings.heartbeat_deadline_s, stream.read_chunk())
+            if chunk is None:
                 return
             for record in decoder.feed(chunk):
                 self._handle(json.loads(record))
@@ -206,7 +198,7 @@ class AgentDriver(MesosExecutorDriver):
         del path, method, headers
         assert not isinstance(body, str)
         self._calls.append(body)
-        self._calls_waiting.set()
+        self._changed.beat()
         return {}
 
     async def _send_calls(self, stream: HttpConnection) -> None:
@@ -218,10 +210,7 @@ class AgentDriver(MesosExecutorDriver):
         connection: HttpConnection | None = None
         try:
             while True:
-                await self._calls_waiting.wait()
-                if not (self._calls and self._subscribed):
-                    self._calls_waiting.clear()
-                    continue
+                await self._changed.until(lambda: bool(self._calls) and self._subscribed)
                 call = self._calls.popleft()
                 connection = await self._deliver(connection, json.dumps(call).encode())
         except _CONNECTION_ERRORS as error:
@@ -237,8 +226,8 @@ class AgentDriver(MesosExecutorDriver):
                 connection = await HttpConnection.open(self._settings.agent, _CALL_TIMEOUT_S)
             try:
                 asking = connection.request("POST", _PATH, self._headers(), body)
-                head = await asyncio.wait_for(asking, _CALL_TIMEOUT_S)
-                answer = await asyncio.wait_for(connection.read_body(), _CALL_TIMEOUT_S)
+                head = await within(_CALL_TIMEOUT_S, asking)
+                answer = await within(_CALL_TIMEOUT_S, connection.read_body())
             except _CONNECTION_ERRORS:
                 # An idle connection may have been closed under us. Updates may arrive twice:
                 # the agent knows them by their uuid.
@@ -258,7 +247,7 @@ class AgentDriver(MesosExecutorDriver):
     def on_subscribed(self, info: dict[str, Any]) -> None:
         """Open the gate for calls, then tell the executor."""
         self._subscribed = True
-        self._calls_waiting.set()
+        self._changed.beat()
         logs.info("subscribed", agent_id=info.get("agent_info", {}).get("id", {}).get("value"))
         super().on_subscribed(info)
 
@@ -295,6 +284,6 @@ class AgentDriver(MesosExecutorDriver):
     def on_close(self) -> None:
         """Tell the executor that the agent is away; without checkpointing that is the end."""
         self.executor.disconnected(self)
-        if not self.checkpoint and not self._stopping.is_set():
+        if not self.checkpoint and not self._is_stopping:
             self.on_shutdown()
             self.stop()

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import h11
+
+from executor.pulse import within
 
 _READ_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 64 * 1024
@@ -66,7 +67,7 @@ class HttpConnection:
             opening = asyncio.open_unix_connection(address.unix_path)
         else:
             opening = asyncio.open_connection(address.host, address.port, ssl=tls)
-        reader, writer = await asyncio.wait_for(opening, timeout_s)
+        reader, writer = await within(timeout_s, opening)
         return cls(address, reader, writer)
 
     async def request(
@@ -97,21 +98,19 @@ class HttpConnection:
             if not isinstance(event, h11.InformationalResponse):
                 raise ConnectionError("the connection was closed before an answer came")
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body of the answer, piece by piece, until it ends."""
-        while True:
-            event = await self._next_event()
-            if isinstance(event, h11.Data):
-                yield bytes(event.data)
-            elif isinstance(event, h11.EndOfMessage):
-                return
-            elif isinstance(event, h11.ConnectionClosed):
-                raise ConnectionError("the connection was closed within an answer")
+    async def read_chunk(self) -> bytes | None:
+        """The next piece of the answer's body, None at its end."""
+        event = await self._next_event()
+        if isinstance(event, h11.Data):
+            return bytes(event.data)
+        if isinstance(event, h11.EndOfMessage):
+            return None
+        raise ConnectionError("the connection was closed within an answer")
 
     async def read_body(self, limit_bytes: int = 1024 * 1024) -> bytes:
         """Read the whole body and make the connection ready for the next request."""
         body = bytearray()
-        async for chunk in self.chunks():
+        while (chunk := await self.read_chunk()) is not None:
             body += chunk
             if len(body) > limit_bytes:
                 raise ConnectionError(f"an answer of more than {limit_bytes} bytes")

@@ -14,6 +14,7 @@ import h11
 
 from executor.http import Address, Head, HttpConnection
 from executor.messages import Check
+from executor.pulse import within
 
 _MAX_REDIRECTS = 10
 
@@ -27,7 +28,7 @@ async def probe_network(check: Check) -> int | None:
     """
     probe = _probe_http(check) if check.is_http else _probe_tcp(check)
     try:
-        return await asyncio.wait_for(probe, check.timeout_s or None)
+        return await within(check.timeout_s or None, probe)
     except (OSError, ValueError, h11.ProtocolError, asyncio.TimeoutError):
         return None if check.is_http else 0
 

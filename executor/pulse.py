@@ -1,10 +1,37 @@
-"""Wait for a condition that others bring about."""
+"""Wait, for a result or for a condition that others bring about, and no longer than allowed.
+
+`asyncio.wait_for` is not used: before Python 3.12 it drops a cancellation that comes in the same
+moment as the result, and whoever cancelled then waits for ever.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+
+async def within(timeout_s: float | None, work: Coroutine[Any, Any, _T]) -> _T:
+    """The result of some work, which is cancelled if it takes longer, or if we are.
+
+    Raises:
+        asyncio.TimeoutError: it took longer. Whatever the work itself raises comes through.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait([task], timeout=timeout_s)
+        if done:
+            return task.result()
+        task.cancel()
+        await asyncio.wait([task])
+        raise asyncio.TimeoutError
+    finally:
+        # Nobody asks for the result of what was cancelled.
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        task.cancel()
 
 
 class Pulse:
