@@ -77,8 +77,13 @@ def run_scheduler(config: Config) -> int:
     except ValueError as error:
         _log.error("configuration_refused", option="--master", problem=str(error))
         return 2
-    with _folder(config) as folder:
-        return asyncio.run(_serve(config, folder))
+    with contextlib.ExitStack() as stack:
+        try:
+            archive = _archive(stack.enter_context(_folder(config)))
+        except OSError as error:
+            _log.critical("cannot_write", problem=str(error))
+            return 2
+        return asyncio.run(_serve(config, archive))
 
 
 @contextlib.contextmanager
@@ -92,14 +97,14 @@ def _folder(config: Config) -> Generator[Path]:
         yield Path(folder)
 
 
-async def _serve(config: Config, folder: Path) -> int:
+async def _serve(config: Config, archive: Path) -> int:
     try:
         listener = _listen(config)
     except OSError as error:
         _log.error("cannot_listen", http=str(config.http), problem=error.strerror)
         return 2
     with listener:
-        parts = _build(config, folder)
+        parts = _build(config, archive)
         stop = _stop_on_signals()
         server = _Server(_server_config(parts.api))
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
@@ -141,7 +146,7 @@ class _Parts:
     metrics: Metrics
 
 
-def _build(config: Config, folder: Path) -> _Parts:
+def _build(config: Config, archive: Path) -> _Parts:
     metrics, bus = Metrics(), Bus()
     bus.subscribe(metrics.on_fact)
     bus.subscribe(log_fact)
@@ -166,7 +171,7 @@ def _build(config: Config, folder: Path) -> _Parts:
     runtime.add_room(mesos)
     runtime.connect_mesos(mesos.send)
     _connect_metrics(metrics, runtime, mesos, prober, discovery)
-    api_config = _api_config(config, metrics, runtime, mesos, _archive(folder))
+    api_config = _api_config(config, metrics, runtime, mesos, archive)
     api = create_app(runtime, api_config)
     return _Parts(runtime, api, metrics)
 

@@ -166,12 +166,6 @@ class Runtime:
             self._inbox.post(event)
             self._metrics.on_event(event)
 
-    def post_from_thread(self, event: Event) -> None:
-        """Do the same as ``post``, from any thread, for events that are no commands."""
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self.post, event)
-
     async def submit(self, make: Callable[[RequestId], Command], timeout_s: float) -> Answer:
         """Have a command carried out; returns when what it decided is durable.
 

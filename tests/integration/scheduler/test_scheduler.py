@@ -168,6 +168,14 @@ def test_a_taken_port_is_said_at_once(scheduler: Scheduler, tmp_path: Path):
     assert "cannot_listen" in scheduler.log_text()
 
 
+def test_a_place_that_cannot_be_written_is_said_at_once(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    scheduler = Scheduler(tmp_path, "127.0.0.1:1")
+    process = scheduler.start("--store", f"sqlite://{tmp_path}/file/egret.db")
+    assert process.wait(DEADLINE_S) == 2
+    assert f"{tmp_path}/file" in scheduler.log_text()
+
+
 def test_bad_flags_are_all_named(tmp_path: Path):
     scheduler = Scheduler(tmp_path, "")
     process: subprocess.Popen[bytes] = scheduler.start("--consul", "nonsense")
