@@ -24,6 +24,9 @@ class CallLimits:
     reply_timeout_s: float = 15.0
     max_calls: int = 50_000
     max_bytes: int = 256 * 1024 * 1024
+    linger_s: float = 1.0
+    """How long replies under way are waited for once the subscription is lost: a master that
+    ends the stream, as it does after TEARDOWN, often sends them with its last packets."""
 
 
 @define(eq=False)
@@ -90,14 +93,20 @@ class CallChannel:
             self._loop.call_soon(self._flush)
         return outcome
 
-    def close(self, reason: str) -> None:
-        """End the channel: what was written becomes Unknown, what was not NotSent."""
+    def close(self, reason: str, *, linger: bool = False) -> None:
+        """End the channel: no call is taken any more, and those not yet written are NotSent.
+
+        Those written become Unknown, at once or (``linger``) unless their reply still comes.
+        """
         self._closed = reason
         if self._connecting is not None:
             self._connecting.cancel()
             self._connecting = None
-        self._drop(reason)
         self._settle_unwritten(NotSent(reason))
+        if linger and self._in_flight:
+            self._loop.call_later(self._limits.linger_s, self._drop, reason)
+        else:
+            self._drop(reason)
 
     async def _open(self) -> None:
         try:
@@ -176,7 +185,8 @@ class CallChannel:
             self._settle(self._in_flight.popleft(), Sent(head.status))
         else:
             self._settle(self._in_flight.popleft(), Refused(head.status, text or head.reason))
-        if head.headers.get("connection", "").lower() == "close":
+        is_last = self._closed is not None and not self._in_flight
+        if is_last or head.headers.get("connection", "").lower() == "close":
             self._drop("connection closed by the master")
 
     def _forget_response(self) -> None:
@@ -195,9 +205,8 @@ class CallChannel:
         lost, self._in_flight = self._in_flight, deque()
         for call in lost:
             self._settle(call, Unknown(reason))
-        if self._closed is None:
-            # Written to nothing yet, though accepted: the connection they waited for is gone.
-            self._settle_unwritten(NotSent(reason))
+        # Not written yet, though taken: the connection they waited for is gone.
+        self._settle_unwritten(NotSent(reason))
 
     def _settle_unwritten(self, outcome: NotSent) -> None:
         unwritten, self._unwritten = self._unwritten, deque()

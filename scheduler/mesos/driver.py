@@ -425,7 +425,6 @@ class EgretDriver(MesosSchedulerDriver):
         """
         message = str(event.get("message", ""))
         _log.error("mesos_error_event", message=message)
-        self.sched.error(self, message)
         if message.startswith(REMOVED_MESSAGE):
             self._finish(DriverEnd.REMOVED, message)
         elif message.startswith(_SUPERSEDED_MESSAGE):
@@ -433,6 +432,8 @@ class EgretDriver(MesosSchedulerDriver):
         else:
             self._problem("subscription_rejected", message)
             self._link.give_up(f"ERROR: {message}", slowly=True)
+        # Told last: whatever a callback does, what had to end has ended.
+        self.sched.error(self, message)
 
     def on_heartbeat(self) -> None:
         """HEARTBEAT: nothing to do, its bytes have moved the deadline already."""
@@ -443,8 +444,8 @@ class EgretDriver(MesosSchedulerDriver):
     def _refuse_to_run(self, message: str) -> None:
         _log.critical("mesos_framework_id_changed", message=message)
         self._problem("framework_id_changed", message)
-        self.sched.error(self, f"{REMOVED_MESSAGE}: {message}")
         self._finish(DriverEnd.REMOVED, message)
+        self.sched.error(self, f"{REMOVED_MESSAGE}: {message}")
 
     def _on_record(self, record: bytes) -> None:
         """Take one event. Whatever goes wrong with it, the connection and the rest live on."""
@@ -466,6 +467,8 @@ class EgretDriver(MesosSchedulerDriver):
             self._problem("unreadable_event", f"{kind} before SUBSCRIBED")
             return
         self._guarded(kind, lambda: self.on_event(event))
+        if kind == "SUBSCRIBED" and not (self._link.is_subscribed or self._link.is_given_up):
+            self._link.give_up("SUBSCRIBED cannot be read", slowly=True)
 
     def _guarded(self, what: str, action: Callable[[], None]) -> None:
         """Run what ends in a callback; whatever it raises is reported and goes no further."""

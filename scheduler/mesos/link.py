@@ -125,6 +125,8 @@ class MasterLink:
         subscription, endpoint = self._subscription, self._endpoint
         if subscription is None or endpoint is None or self._channel is not None:
             raise ValueError("SUBSCRIBED out of turn")
+        if not heartbeat_s > 0:
+            raise ValueError(f"heartbeat interval of {heartbeat_s} s")
         subscription.silence_limit_s = heartbeat_s * self._timing.missed_heartbeats
         self._channel = CallChannel(
             lambda make: connect(
@@ -223,7 +225,7 @@ class MasterLink:
         self._attempt = self._subscription = self._endpoint = None
         channel, self._channel = self._channel, None
         if channel is not None:
-            channel.close(reason)
+            channel.close(reason, linger=not self._finished)
             self.stats.disconnections += 1
             _log.warning("mesos_disconnected", reason=reason)
             self._listener.on_lost(reason)

@@ -308,12 +308,35 @@ async def test_the_loss_of_the_subscription_makes_calls_under_way_unknown(harnes
         lose.set()
 
     harness.master.on_call = swallow
-    driver = await harness.begin(until_told)
+    driver = await harness.begin(until_told, limits=CallLimits(linger_s=0.01))
     await harness.until_subscribed()
     outcome = await driver.call(driver.killTask, TASK)
     assert isinstance(outcome, Unknown)
     assert "no reply" not in outcome.reason, "at once, not at the deadline of the call"
     assert harness.seen(Disconnected)
+
+
+async def test_a_reply_that_comes_after_the_stream_has_ended_still_counts(harness: Harness):
+    """A master ends the stream of a framework it tears down before it has answered the call."""
+    torn_down = asyncio.Event()
+    lost = asyncio.Event()
+
+    async def until_torn_down(peer: Peer, request: Request) -> None:
+        await peer.open_stream()
+        await peer.subscribed()
+        await torn_down.wait()
+
+    async def late(peer: Peer, request: Request) -> None:
+        torn_down.set()
+        await lost.wait()
+        await peer.reply(202)
+
+    harness.on_event = lambda event: lost.set() if isinstance(event, Disconnected) else None
+    harness.master.on_call = late
+    driver = await harness.begin(until_torn_down, limits=CallLimits(linger_s=20.0))
+    await harness.until_subscribed()
+    assert await driver.teardown() == Sent(202)
+    assert await asyncio.wait_for(harness.serving, 20) is DriverEnd.STOPPED
 
 
 async def test_no_connection_for_calls_means_not_sent(harness: Harness):

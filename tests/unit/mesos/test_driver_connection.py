@@ -288,6 +288,18 @@ async def answer_without_stream_id(peer: Peer, request: Request) -> None:
     await peer.hold()
 
 
+async def say_subscribed_unreadably(peer: Peer, request: Request) -> None:
+    await peer.open_stream()
+    await peer.event({"type": "SUBSCRIBED", "subscribed": {"framework_id": {}}})
+    await peer.hold()
+
+
+async def tell_an_impossible_heartbeat(peer: Peer, request: Request) -> None:
+    await peer.open_stream()
+    await peer.subscribed(heartbeat_s=-1.0)
+    await peer.hold()
+
+
 async def garble_the_record_length(peer: Peer, request: Request) -> None:
     await peer.open_stream()
     await peer.subscribed()
@@ -325,6 +337,8 @@ async def garble_the_chunks(peer: Peer, request: Request) -> None:
         end_the_stream,
         speak_something_else,
         answer_without_stream_id,
+        say_subscribed_unreadably,
+        tell_an_impossible_heartbeat,
         garble_the_record_length,
         send_an_endless_record_length,
         announce_a_record_over_the_limit,
@@ -464,6 +478,18 @@ async def test_a_removed_framework_is_never_subscribed_again(harness: Harness):
     assert await asyncio.wait_for(harness.serving, 20) is DriverEnd.REMOVED
     assert harness.events == [MesosError("Framework has been removed", removed=True)]
     assert len(harness.master.subscribes) == 1
+
+
+async def test_it_is_not_subscribed_again_even_if_the_callback_fails(harness: Harness):
+    async def removed(peer: Peer, request: Request) -> None:
+        await error_event(peer, "Framework has been removed")
+
+    def fail(event: object) -> None:
+        raise RuntimeError("a bug of ours")
+
+    harness.on_event = fail
+    await harness.begin(removed)
+    assert await asyncio.wait_for(harness.serving, 20) is DriverEnd.REMOVED
 
 
 async def test_a_newer_scheduler_with_our_id_is_not_fought(harness: Harness):
