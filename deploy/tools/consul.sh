@@ -19,7 +19,8 @@ give_up() {
   say "put a consul binary on PATH (or at $target), or try: make tools-consul-go; make demo also runs without" >&2
   exit 1
 }
-version_of() { "$1" version 2>/dev/null | head -n 1; }
+# sed reads to the end: head would break the pipe, and pipefail take that for no Consul.
+version_of() { "$1" version 2>/dev/null | sed -n 1p; }
 
 if [[ -x $target ]] && version=$(version_of $target); then
   say "$target is there: $version"
