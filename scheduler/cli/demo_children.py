@@ -19,6 +19,7 @@ from pathlib import Path
 import requests
 
 from scheduler.cli.failures import ExitCode, Failure
+from scheduler.cli.jsonvalues import fields
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -76,8 +77,21 @@ class Child:
 
     def last_lines(self) -> list[str]:
         """Return the end of its log."""
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        return lines[-_LOG_LINES:]
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        lines = "\n".join(_readable(line) for line in text.splitlines()[-_LOG_LINES:])
+        return lines.splitlines()[-_LOG_LINES:]
+
+
+def _readable(line: str) -> str:
+    """Write a line of JSON log the way people read one; any other line stays as it is."""
+    try:
+        told = fields(json.loads(line))
+    except ValueError:
+        return line
+    exception = told.pop("exception", "")
+    words = [str(told.pop(name, "")) for name in ("level", "event")]
+    details = [f"{k}={v}" for k, v in told.items() if k not in {"logger", "timestamp"}]
+    return " ".join([*words, *details]) + (f"\n{exception}" if exception else "")
 
 
 def _die_with_parent() -> None:

@@ -73,11 +73,9 @@ class Screen:
 
     def _draw(self, snapshot: Snapshot) -> RenderableType:
         room = max(6, self._console.height - _LINES_BESIDE_TABLE - len(snapshot.waiting))
-        rows = [row for app in snapshot.apps for row in _rows(app)]
-        left = len(rows) - room
-        parts: list[RenderableType] = [Text(), make_table(_COLUMNS, rows[:room])]
-        if left > 0:
-            parts.append(Text(f"… and {left} more: {self._places.command} task list", "dim"))
+        cap = _cap([len(app.tasks) for app in snapshot.apps], room)
+        rows = [row for app in snapshot.apps for row in _rows(app, cap)]
+        parts: list[RenderableType] = [Text(), make_table(_COLUMNS, rows)]
         parts += [Text(f"waiting  {line}", WAITING) for line in snapshot.waiting]
         parts.append(Text("\n".join(["", *places_lines(self._places), "", *self._hints(snapshot)])))
         return Group(*parts)
@@ -86,18 +84,31 @@ class Screen:
         return hint_lines(self._places, snapshot, self._app_ids)
 
 
-def _rows(app: AppView) -> list[list[str | Text]]:
+def _cap(counts: Sequence[int], room: int) -> int:
+    """Return how many tasks of each app fit: one large app must not hide the others."""
+    cap = max(counts, default=1)
+    while cap > 1 and sum(min(count, cap) + (count > cap) for count in counts) > room:
+        cap -= 1
+    return cap
+
+
+def _rows(app: AppView, cap: int) -> list[list[str | Text]]:
     count = Text(f"{app.running}/{app.wanted}", GOOD if app.is_ready else WAITING)
     if not app.tasks:
         return [[app.id, count, "-", "-", Text(app.lack or "-"), "-"]]
-    return [
-        [app.id if index == 0 else "", count if index == 0 else "", *_task_cells(task)]
-        for index, task in enumerate(app.tasks)
+    rows: list[list[str | Text]] = [
+        [
+            app.id if index == 0 else "",
+            count if index == 0 else "",
+            task.agent,
+            address_of(task),
+            _health(app, task),
+            str(task.pid or "-"),
+        ]
+        for index, task in enumerate(app.tasks[:cap])
     ]
-
-
-def _task_cells(task: TaskView) -> list[str | Text]:
-    return [task.agent, address_of(task), _health(task), str(task.pid or "-")]
+    left = len(app.tasks) - cap
+    return [*rows, ["", "", f"… {left} more", "", "", ""]] if left > 0 else rows
 
 
 def address_of(task: TaskView) -> str:
@@ -105,12 +116,14 @@ def address_of(task: TaskView) -> str:
     return " ".join(f"{task.host}:{port}" for port in task.ports) or task.host
 
 
-def _health(task: TaskView) -> Text:
+def _health(app: AppView, task: TaskView) -> Text:
     if task.state != "running":
         return Text(task.state, WAITING)
     if task.health == "unhealthy":
         return Text("unhealthy", BAD)
-    word = "healthy" if task.health == "healthy" else "running"
+    if app.healthy is not None and task.health != "healthy":
+        return Text("running, no check has passed yet", WAITING)
+    word = "running" if app.healthy is None else "healthy"
     if task.is_registered is False:
         return Text(f"{word}, not in Consul yet", WAITING)
     return Text(f"{word}, in Consul" if task.is_registered else word, GOOD)

@@ -42,6 +42,7 @@ from scheduler.local import Cluster, make_agent_configs
 
 _USUAL_PORT = 8080
 _LOOK_S = 0.5
+_AFTERMATH_S = 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -159,11 +160,16 @@ class _Demo:
             if self._end.done():
                 await _cancelled(work)
                 return self._end.result()
-            if work.done():
-                self._end.cancel()
-                return work.result()
-            await _cancelled(work)
-            raise self._overdue()
+            if not work.done():
+                await _cancelled(work)
+                raise self._overdue()
+            if work.exception() is not None:
+                # A scheduler that cannot be reached may be one that is ending: its log says why.
+                await asyncio.wait({self._end}, timeout=_AFTERMATH_S)
+                if self._end.done():
+                    return self._end.result()
+            self._end.cancel()
+            return work.result()
 
     def _on_signal(self) -> None:
         if not self._end.done():

@@ -56,7 +56,8 @@ def why(item: Fields) -> str:
     delay = fields(item.get("delay"))
     if not delay.get("overdue", True):
         seconds = delay.get("timeLeftSeconds", 0)
-        return f"its tasks failed: the next try is in {seconds} s (egret app show tells more)"
+        when = f"in {seconds} s" if seconds else "in a moment"
+        return f"a task failed, the next try is {when} (egret app show tells more)"
     summary = fields(item.get("processedOffersSummary"))
     refusals = _refusals(summary, "rejectSummaryLastOffers") or _refusals(
         summary, "rejectSummaryLaunchAttempt"

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from scheduler.config import OPTIONS
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
@@ -38,10 +40,19 @@ def missing_from(document: str, names: set[str]) -> list[str]:
     return sorted(name for name in names if not re.search(rf"(?<![\w-]){name}(?![\w-])", text))
 
 
-def test_every_flag_of_the_command_line_is_in_the_configuration_page() -> None:
+def test_every_flag_of_the_scheduler_is_in_the_configuration_page() -> None:
     """Who moves from Marathon looks there for the flag that takes the place of theirs."""
-    flags = {flag for path in sources("scheduler/cli") for flag in options_in(path)}
+    flags = {option.flag for option in OPTIONS}
+    flags |= set(options_in(REPOSITORY / "scheduler/cli/scheduler.py"))
     assert missing_from("configuration.md", flags) == []
+
+
+def test_every_flag_of_the_other_commands_is_in_the_page_of_the_command_line() -> None:
+    """Whoever writes a script reads that page, not the help of twenty commands."""
+    flags = {flag for path in sources("scheduler/cli") for flag in options_in(path)}
+    flags -= set(options_in(REPOSITORY / "scheduler/cli/scheduler.py"))
+    assert len(flags) > 15
+    assert missing_from("cli.md", flags) == []
 
 
 def test_every_environment_variable_is_in_the_configuration_page() -> None:

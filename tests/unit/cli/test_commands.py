@@ -181,7 +181,10 @@ def test_doctor_finds_what_is_wrong(egret: Egret, stub: Stub) -> None:
     [
         ({}, "no offers from Mesos yet"),
         ({"processedOffersSummary": {"processedOffersCount": 3}}, "waiting for the next offers"),
-        ({"delay": {"timeLeftSeconds": 7, "overdue": False}}, "the next try is in 7 s"),
+        (
+            {"delay": {"timeLeftSeconds": 7, "overdue": False}},
+            "a task failed, the next try is in 7 s",
+        ),
     ],
 )
 def test_waiting_is_explained(item: dict[str, Any], says: str) -> None:
