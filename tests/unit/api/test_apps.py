@@ -77,16 +77,16 @@ async def test_every_broken_rule_is_answered_422_at_once(egret):
 
 
 async def test_unknown_fields_are_named_in_a_header(egret):
-    answer = await egret.http.post("/v2/apps", json={"id": "/a", "cmd": "x", "instnces": 3})
+    answer = await egret.http.post("/v2/apps", json={"id": "/a", "cmd": "x", "replicas": 3})
     assert answer.status_code == 201
-    assert answer.headers["x-egret-ignored-fields"] == "/instnces"
+    assert answer.headers["x-egret-ignored-fields"] == "/replicas"
 
 
 async def test_unknown_fields_are_refused_when_asked_to_be_strict(egret):
-    body = {"id": "/a", "cmd": "x", "instnces": 3}
+    body = {"id": "/a", "cmd": "x", "replicas": 3}
     answer = await egret.http.post("/v2/apps?strict=true", json=body)
     assert answer.status_code == 422
-    assert set(details_of(answer)) == {"/instnces"}
+    assert set(details_of(answer)) == {"/replicas"}
     assert (await egret.http.get("/v2/apps/a")).status_code == 404
 
 

@@ -204,14 +204,14 @@ def test_unknown_fields_are_ignored_but_named():
         {
             "id": "/a",
             "cmd": "true",
-            "instnces": 3,
+            "replicas": 3,
             "healthChecks": [{"path": "/", "interval": 1}],
             "env": {"S": {"secret": "x", "why": 1}},
             "secrets": {"x": {"source": "y"}},
         },
         SECRETS,
     )
-    assert set(decoded.ignored) == {"/instnces", "/healthChecks(0)/interval", "/env/S/why"}
+    assert set(decoded.ignored) == {"/replicas", "/healthChecks(0)/interval", "/env/S/why"}
 
 
 # ------------------------------------------------------------------------ types
