@@ -90,15 +90,16 @@ def show(session: Session, app_id: str) -> None:
         print_json(app)
         return
     wanted, running, healthy = counts_of(app)
+    health = "" if healthy == "-" else f", {healthy} healthy"
     click.echo(f"{app['id']}  {state_of(app)}")
-    click.echo(f"  instances  {wanted} wanted, {running} running, {healthy} healthy")
+    click.echo(f"  instances  {wanted} wanted, {running} running{health}")
     click.echo(f"  resources  {app['cpus']} cpus, {app['mem']} MiB, {app.get('disk', 0)} MiB disk")
     click.echo(f"  runs       {_what(app)}")
     click.echo(f"  version    {app.get('version')}")
     for deployment in app.get("deployments", []):
         click.echo(f"  deploying  {deployment['id']}")
     for reason in reasons_of(session.client, {app_id}):
-        click.echo(f"  waiting    {reason}")
+        click.echo(f"  waiting    {reason.removeprefix(f'{app_id}: ')}")
     failure = app.get("lastTaskFailure")
     if failure:
         when = age_of(failure.get("timestamp"))

@@ -147,7 +147,11 @@ class Client:
             )
         if answer.status >= 500:
             raise Failure(ExitCode.FAILED, f"The scheduler failed ({answer.status}): {message}")
-        raise Failure(ExitCode.REFUSED, message, *details, *_advice(answer))
+        advice = _advice(answer)
+        if advice:
+            # The API advises ?force=true; the command line has a flag for that.
+            message = message.partition(" Override with")[0]
+        raise Failure(ExitCode.REFUSED, message, *details, *advice)
 
 
 def app_path(app_id: str, *more: str) -> str:

@@ -8,6 +8,7 @@ import click
 import orjson
 
 from scheduler.cli.failures import ExitCode, Failure
+from scheduler.cli.jsonvalues import fields
 from scheduler.cli.session import Session, connected
 
 _SHOWN = ("appId", "taskId", "taskStatus", "host", "id", "message", "reason", "alive", "condition")
@@ -46,5 +47,8 @@ def parse_events(lines: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def say(name: str, data: dict[str, Any]) -> str:
     """Put an event on one line: when, what, and the fields that tell most."""
-    fields = [f"{key}={data[key]}" for key in _SHOWN if data.get(key) not in {None, ""}]
-    return "  ".join([str(data.get("timestamp", "-")), name, *fields])
+    plan = fields(data.get("plan"))
+    if plan:
+        data = {"id": plan.get("id"), **data}
+    shown = [f"{key}={data[key]}" for key in _SHOWN if data.get(key) not in {None, ""}]
+    return "  ".join([str(data.get("timestamp", "-")), name, *shown])

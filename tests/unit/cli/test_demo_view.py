@@ -1,11 +1,12 @@
 """What the demo says about apps, and when it calls them ready."""
 
+import sys
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 
-from scheduler.cli.demo_children import _knows_grpc_tls, _readable
+from scheduler.cli.demo_children import _knows_grpc_tls, _readable, find_consul
 from scheduler.cli.demo_state import AppView, Snapshot, TaskView
 from scheduler.cli.demo_view import Places, _cap, hint_lines, plain_line
 
@@ -74,6 +75,19 @@ def test_hints_name_what_runs_and_the_server_where_it_cannot_be_found() -> None:
 )
 def test_old_consuls_are_spared_a_port_they_do_not_know(version: str, knows: bool) -> None:
     assert _knows_grpc_tls(version) is knows
+
+
+def test_consul_is_the_one_beside_the_environment_else_the_one_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    assert find_consul() is None
+    for name in ("path/consul", ".tools/bin/consul"):
+        binary = tmp_path / name
+        binary.parent.mkdir(parents=True)
+        binary.touch(0o755)
+        assert find_consul() == binary
 
 
 def test_a_log_is_shown_the_way_people_read_one() -> None:

@@ -50,12 +50,14 @@ def test_every_kind_of_answer_has_its_exit_code(
 def test_a_locked_app_is_exit_code_4_and_names_the_lock_and_the_way_out(
     egret: Egret, stub: Stub
 ) -> None:
-    body = {"message": "App is locked by one or more deployments.", "deployments": [{"id": "d1"}]}
+    message = "App is locked by one or more deployments. Override with the option '?force=true'."
+    body = {"message": message, "deployments": [{"id": "d1"}]}
     stub.on("PATCH", "/v2/apps/hello", 409, body)
     result = egret("app", "scale", "hello", "5")
     assert result.exit_code == 4
     assert "locked by deployment d1" in result.stderr
     assert "--force" in result.stderr
+    assert "?force" not in result.stderr
 
 
 def test_problems_are_shown_with_their_paths(egret: Egret, stub: Stub) -> None:
