@@ -71,6 +71,8 @@ def _serve_call(master: Master, call: JsonObject) -> Reply:
     kind = call["type"]
     if kind == "SUBSCRIBE":
         return _subscribe(master)
+    if kind == "GET_METRICS" and "get_metrics" not in call:
+        raise invalid("master", "Expecting 'get_metrics' to be present")
     if kind in _GETTERS:
         return json_response({"type": kind, kind.lower(): _GETTERS[kind](master)})
     if kind not in _ACTIONS:

@@ -1,7 +1,7 @@
 """The master under test: an embedded cluster, or a real one with --mesos-master=HOST:PORT.
 
 A real cluster needs two agents with the default resources of the recordings (8 cpus, a thousand
-ports each), `posix` isolation, and nobody else's frameworks.
+ports each, an attribute `rack` that differs), `posix` isolation, and nobody else's frameworks.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable

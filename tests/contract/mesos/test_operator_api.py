@@ -99,7 +99,10 @@ async def test_calls_of_the_operator_api(subscribe: Subscribe, address: str) -> 
     await _run(scheduler)
 
     async def ask(kind: str) -> Json:
-        reply = await request(address, "POST", "/api/v1", {"type": kind})
+        call: Json = {"type": kind}
+        if kind == "GET_METRICS":
+            call["get_metrics"] = {"timeout": {"nanoseconds": 1_000_000_000}}
+        reply = await request(address, "POST", "/api/v1", call)
         assert (reply.status, reply.json["type"]) == (200, kind)
         return reply.json[kind.lower()]
 
