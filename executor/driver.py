@@ -38,8 +38,6 @@ _PATH = "/api/v1/executor"
 _CALL_TIMEOUT_S = 10.0
 _CALL_ATTEMPTS = 3
 _CONNECTION_ERRORS = (OSError, h11.ProtocolError, FramingError, asyncio.TimeoutError, ValueError)
-# Messages to the framework are best effort, so a flood of them may push out the oldest.
-_MAX_QUEUED_CALLS = 10_000
 
 
 class AgentRefused(ConnectionError):
@@ -70,7 +68,8 @@ class AgentDriver(MesosExecutorDriver):
         self.checkpoint = settings.checkpoint
         self.journal = Journal()
         self._settings = settings
-        self._calls: deque[Json] = deque(maxlen=_MAX_QUEUED_CALLS)
+        # Holds no more than the journal does, and some messages.
+        self._calls: deque[Json] = deque()
         self._changed = Pulse()
         self._is_stopping = False
         self._subscribed = False

@@ -57,7 +57,8 @@ def fetch_argv(uris: tuple[Uri, ...], max_mib: int) -> tuple[str, ...]:
     root = str(Path(__file__).absolute().parent.parent)
     start = "import sys; sys.path.insert(0, sys.argv[1]); from executor.fetch import main; main()"
     wanted = json.dumps([asdict(uri) for uri in uris])
-    return (sys.executable, "-c", start, root, wanted, str(max_mib))
+    # Isolated: a module of the task's in the sandbox must not stand in for one of Python's.
+    return (sys.executable, "-I", "-c", start, root, wanted, str(max_mib))
 
 
 def main() -> None:

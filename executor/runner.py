@@ -78,6 +78,7 @@ class TaskRunner(TaskExecutor):
         """Start a task, or say at once why not."""
         del driver
         self._cancel_idle()
+        self._idle_s = self._settings.idle_timeout_s
         task_id = task["task_id"]["value"]
         try:
             launch = read_launch(task, self._settings.executor_id)
@@ -90,7 +91,8 @@ class TaskRunner(TaskExecutor):
             why = "is shutting down" if self._is_shutting_down else "holds its most tasks already"
             self._refuse(task_id, state, f"The executor {why}")
             return
-        self._idle_s = 0.0 if launch.is_alone else self._settings.idle_timeout_s
+        if launch.is_alone:
+            self._idle_s = 0.0
         self._run(launch)
 
     def launchTaskGroup(self, driver: MesosExecutorDriver, task_infos: Sequence[Json]) -> None:

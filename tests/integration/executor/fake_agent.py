@@ -85,7 +85,7 @@ class FakeAgent:
     async def start_executor(
         self,
         executor_id: str = "x1",
-        argv: tuple[str, ...] = (sys.executable, "-m", "executor"),
+        argv: tuple[str, ...] = (sys.executable, "-I", "-m", "executor"),
         **env: str,
     ) -> None:
         """Start the executor process with the environment a Mesos agent gives."""
@@ -93,7 +93,6 @@ class FakeAgent:
         self.sandbox.mkdir(exist_ok=True)
         environment = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(Path(__file__).parents[3]),
             "MESOS_AGENT_ENDPOINT": f"127.0.0.1:{self.port}",
             "MESOS_FRAMEWORK_ID": FRAMEWORK_ID,
             "MESOS_EXECUTOR_ID": executor_id,

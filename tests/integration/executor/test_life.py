@@ -349,6 +349,20 @@ async def test_uris_are_fetched_into_the_tasks_own_directory(
     assert (agent.sandbox / "tasks/t1/stdout").read_text() == "fetched\n"
 
 
+async def test_a_module_in_the_sandbox_does_not_disturb_the_fetcher(
+    agent: FakeAgent, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("fetched\n")
+    await agent.start_executor()
+    trap = data_of(command={"value": "echo 'raise SystemExit(9)' > json.py"}, sandbox="shared")
+    await agent.launch_info(task_info("t1", data=trap))
+    await agent.state("t1", "TASK_FINISHED")
+    command = {"value": "cat file", "uris": [{"value": str(tmp_path / "file")}]}
+    await agent.launch_info(task_info("t2", data=data_of(command=command, sandbox="shared")))
+    await agent.state("t2", "TASK_FINISHED")
+    assert (agent.sandbox / "shared/stdout").read_text() == "fetched\n"
+
+
 async def test_a_uri_that_cannot_be_fetched_fails_the_task_before_it_runs(agent: FakeAgent) -> None:
     await agent.start_executor()
     await agent.launch("t1", {"value": "true", "uris": [{"value": "/no/such/file.tgz"}]})
