@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -36,15 +37,17 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
 class Cluster:
     """An embedded cluster; it dies with the test."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *flags: str) -> None:
         self.log = (folder / "cluster.log").open("wb")
         command = [
             sys.executable, "-m", "scheduler.local", "--agents", "2",
-            "--work-dir", str(folder / "cluster"), "--allocation-interval", "0.2",
+            "--work-dir", str(folder / "cluster"), "--allocation-interval", "0.2", *flags,
         ]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log)
         assert self.process.stdout is not None
-        self.master: str = json.loads(self.process.stdout.readline())["master"]
+        ready = json.loads(self.process.stdout.readline())
+        self.master: str = ready["master"]
+        self.control: str = ready["control"]
 
     def tasks(self) -> list[dict[str, Any]]:
         """Every task the master knows, of all frameworks, alive or not."""
@@ -104,7 +107,7 @@ class Scheduler:
                 return answer.status, json.loads(answer.read() or b"null")
         except HTTPError as error:
             return error.code, None
-        except (URLError, ConnectionError, TimeoutError):
+        except (URLError, HTTPException, ConnectionError, TimeoutError):
             return 0, None
 
     def is_leading(self) -> bool:
