@@ -17,6 +17,7 @@ from attrs import frozen
 from scheduler.cli.client import app_path
 from scheduler.cli.failures import ExitCode, Failure
 from scheduler.cli.info import mesos_url
+from scheduler.cli.jsonvalues import Fields, fields, objects
 from scheduler.cli.session import APP_ID, Session, connected
 
 _TIMEOUT_S = 10
@@ -41,15 +42,9 @@ def logs(
     follow: bool,
 ) -> None:
     """Show the last lines that an app's tasks wrote."""
-    tasks = session.client.get(app_path(app_id, "tasks"))["tasks"]
-    if task_id is not None:
-        tasks = [task for task in tasks if task_id in {task["id"], task["id"].split(".", 1)[-1]}]
+    tasks = _tasks_of(session.client.get(app_path(app_id))["app"], task_id)
     if not tasks:
-        raise Failure(
-            ExitCode.NOT_FOUND,
-            f"{app_id} has no {'such ' if task_id else ''}task.",
-            "Of a task that has ended: `egret app show` tells why, and the agent keeps its files.",
-        )
+        raise Failure(ExitCode.NOT_FOUND, f"{app_id} has no {'such ' if task_id else ''}task.")
     mesos = Mesos(_master_of(session))
     name = "stderr" if is_stderr else "stdout"
     files = [mesos.file_of(task, name) for task in tasks]
@@ -57,6 +52,16 @@ def logs(
         _print(file, "\n".join(file.tail(lines)), titled=len(files) > 1)
     if follow:
         _follow(files)
+
+
+def _tasks_of(app: Fields, task_id: str | None) -> list[Fields]:
+    """Choose the tasks to show; of an app without any, the one that failed last."""
+    failure = fields(app.get("lastTaskFailure"))
+    ended = {"id": failure.get("taskId"), "slaveId": failure.get("slaveId")}
+    tasks = objects(app.get("tasks"))
+    if task_id is None:
+        return tasks or ([ended] if failure else [])
+    return [task for task in [*tasks, ended] if task["id"] == task_id]
 
 
 def _master_of(session: Session) -> str:
@@ -105,9 +110,9 @@ class Mesos:
             agent["id"]: str(agent["pid"]).rpartition("@")[2]
             for agent in _fetch(f"{master}/slaves", f"the Mesos master at {master}")["slaves"]
         }
-        self._states: dict[str, Any] = {}
+        self._states: Fields = {}
 
-    def file_of(self, task: dict[str, Any], name: str) -> SandboxFile:
+    def file_of(self, task: Fields, name: str) -> SandboxFile:
         """Find a file in the sandbox of a task.
 
         Raises:
@@ -120,16 +125,21 @@ class Mesos:
         if url not in self._states:
             self._states[url] = _fetch(f"{url}/state", f"the agent at {url}")
         for executor in _executors(self._states[url]):
-            if any(one["id"] == task["id"] for one in executor.get("tasks", [])):
+            if any(one["id"] == task["id"] for one in _tasks_in(executor)):
                 shared = executor["id"] != task["id"]
                 inner = f"/tasks/{task['id']}" if shared else ""
                 return SandboxFile(task["id"], url, f"{executor['directory']}{inner}/{name}")
         raise Failure(ExitCode.NOT_FOUND, f"The agent at {url} does not know {task['id']}.")
 
 
-def _executors(state: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for framework in state.get("frameworks", []):
-        yield from framework.get("executors", [])
+def _executors(state: Fields) -> Iterator[Fields]:
+    for framework in objects(state.get("frameworks")):
+        yield from objects(framework.get("executors"))
+        yield from objects(framework.get("completed_executors"))
+
+
+def _tasks_in(executor: Fields) -> list[Fields]:
+    return [*objects(executor.get("tasks")), *objects(executor.get("completed_tasks"))]
 
 
 def _fetch(url: str, what: str) -> Any:

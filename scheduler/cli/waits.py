@@ -168,10 +168,14 @@ def _check_outcome(client: Client, app_ids: Sequence[str], version: str | None) 
         ready = app.get("tasksHealthy" if app.get("healthChecks") else "tasksRunning", 0)
         if ready >= app["instances"]:
             continue
-        changed = version is not None and app.get("version") != version
+        advice = reasons_of(client, {app_id})
+        failure = fields(app.get("lastTaskFailure"))
+        if failure:
+            advice.append(f"last failure: {failure.get('state')} {failure.get('message')}")
+        if version is not None and app.get("version") != version:
+            advice.append(f"It was cancelled or replaced: the app is at {app.get('version')}.")
         raise Failure(
             ExitCode.FAILED,
-            f"The deployment of {app_id} ended with {ready} of {app['instances']} instances ready"
-            + (f", at another version: {app.get('version')}." if changed else "."),
-            "It was cancelled or replaced by another one.",
+            f"The deployment of {app_id} ended, but {ready} of {app['instances']} instances run.",
+            *advice,
         )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.demo.running_demo import Demo, egret
-from tests.support import free_ports
+from tests.support import eventually, free_ports
 
 APP = {
     "id": "/site",
@@ -81,6 +81,19 @@ def test_what_a_task_wrote_can_be_read(home: Path, tmp_path: Path) -> None:
     deploy(home, tmp_path, id="/talker")
     assert "started" in run(home, "app", "logs", "talker")
     run(home, "app", "remove", "talker", "--wait")
+
+
+async def test_what_a_task_wrote_before_it_failed_can_be_read(home: Path, tmp_path: Path) -> None:
+    """It is what people look for first."""
+    path = tmp_path / "app.json"
+    crash = {"id": "/crash", "cmd": "echo cannot go on >&2; exit 3", "backoffSeconds": 3600}
+    path.write_text(json.dumps({**APP, **crash}))
+    run(home, "app", "deploy", str(path))
+    await eventually(
+        lambda: "exited with status 3" in run(home, "app", "show", "crash"), what="the failure"
+    )
+    assert "cannot go on" in run(home, "app", "logs", "crash", "--stderr")
+    run(home, "app", "remove", "crash", "--wait")
 
 
 def test_an_app_that_does_not_fit_is_explained_and_can_be_cancelled(

@@ -94,7 +94,23 @@ def test_a_deployment_that_was_cancelled_meanwhile_is_no_success(egret: Egret, s
     stub.on("GET", "/v2/apps/hello", 200, {"app": an_app(instances=5)})
     result = egret("app", "scale", "hello", "5", "--wait")
     assert result.exit_code == 1
-    assert "ended with 1 of 5 instances ready" in result.stderr
+    assert "but 1 of 5 instances run" in result.stderr
+    assert "cancelled or replaced" in result.stderr
+
+
+def test_tasks_that_do_not_stay_up_are_no_success_and_the_failure_is_told(
+    egret: Egret, stub: Stub
+) -> None:
+    """Without checks a deployment ends when the task runs, be it for a moment."""
+    failure = {"state": "TASK_FAILED", "message": "exited with status 3"}
+    app = an_app(version="v", tasksRunning=0, lastTaskFailure=failure)
+    stub.on("PATCH", "/v2/apps/hello", 200, {"deploymentId": "d1", "version": "v"})
+    stub.on("GET", "/v2/deployments", 200, [])
+    stub.on("GET", "/v2/apps/hello", 200, {"app": app})
+    result = egret("app", "scale", "hello", "1", "--wait")
+    assert result.exit_code == 1
+    assert "TASK_FAILED exited with status 3" in result.stderr
+    assert "cancelled" not in result.stderr
 
 
 def a_queue_item() -> dict[str, Any]:
