@@ -210,7 +210,7 @@ class Agent:
         if container.get("type") == "DOCKER":
             assert self.settings.docker is not None
             task.container = container_name(str(uuid.uuid4()))
-            info = docker_task(self.settings.docker, info, task.container)
+            info = docker_task(self.settings.docker, info, task.container, self.settings.mark)
         self._run_in(executor, [task], {"type": "LAUNCH", "launch": {"task": info}})
 
     def _find_container_problem(self, info: JsonObject) -> str | None:
@@ -235,7 +235,7 @@ class Agent:
                 and executor.is_shared
                 and executor.is_alive
                 and not executor.is_ending
-                and executor.launched < TASKS_PER_EXECUTOR_MAX
+                and len(executor.tasks) < TASKS_PER_EXECUTOR_MAX
             ):
                 return executor
         executor_id = f"command-{uuid.uuid4().hex[:12]}"
@@ -262,7 +262,6 @@ class Agent:
         return executor
 
     def _run_in(self, executor: AgentExecutor, tasks: list[AgentTask], event: JsonObject) -> None:
-        executor.launched += len(tasks)
         for task in tasks:
             task.executor = executor
             executor.tasks[task.id] = task
@@ -342,6 +341,7 @@ class Agent:
                 self._launch_one(task)
                 continue
             self.report(task, "TASK_FAILED", "Executor terminated", "REASON_EXECUTOR_TERMINATED")
+        self._forget_idle(executor.framework_id)
 
     def _tell_exit(self, executor: AgentExecutor, status: int) -> None:
         if not executor.is_shared:
@@ -429,6 +429,12 @@ class Agent:
                 task.state = "TASK_KILLED"
                 self._clean(task)
         self.updates.drop(framework_id)
+        self._forget_idle(framework_id)
+
+    def _forget_idle(self, framework_id: str) -> None:
+        """Forget a framework that has nothing here any more."""
+        if not any(key[0] == framework_id for key in (*self.executors, *self.tasks)):
+            self.frameworks.pop(framework_id, None)
 
     def drain(self, max_grace_ns: int | None, *, mark_gone: bool) -> None:
         """Kill every task, its kill policy bounded by the operator's."""

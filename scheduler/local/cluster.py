@@ -125,9 +125,9 @@ class Cluster:
     async def _start(self) -> None:
         self.work_dir.mkdir(parents=True, exist_ok=True)
         if any(not c.is_virtual for c in self._configs):
-            await self._start_guard()
             docker = await find_docker()
             self._agent_settings = evolve(self._agent_settings, docker=docker)
+            await self._start_guard()
         await self._server.start(self._host, self._port)
         master = self._start_master(frozenset())
         for config in self._configs:
@@ -141,6 +141,7 @@ class Cluster:
             "-E",
             str(Path(guard.__file__)),
             self._mark,
+            self._agent_settings.docker or "",
             stdin=asyncio.subprocess.PIPE,
             start_new_session=True,
         )

@@ -7,6 +7,7 @@ container that outlives its client is removed by name when the task ends.
 import asyncio
 import shutil
 
+from scheduler.local.executors import CLUSTER_MARK
 from scheduler.local.resources import JsonObject
 
 PROBE_TIMEOUT_S = 3.0
@@ -38,11 +39,19 @@ def container_name(container_id: str) -> str:
     return f"mesos-{container_id}"
 
 
-def docker_task(docker: str, info: JsonObject, name: str) -> JsonObject:
-    """Return the task with its container replaced by the command that runs it."""
+def docker_task(docker: str, info: JsonObject, name: str, mark: str) -> JsonObject:
+    """Return the task with its container replaced by the command that runs it.
+
+    Args:
+        docker: the binary.
+        info: a TaskInfo with a container of type DOCKER.
+        name: the container's name.
+        mark: the cluster's, by which its containers are found at the end.
+    """
     container = info["container"]
     command = info.get("command", {})
-    arguments = [docker, "run", "--rm", "--name", name, *_limits(info)]
+    arguments = [docker, "run", "--rm", "--name", name, "--label", f"{CLUSTER_MARK}={mark}"]
+    arguments += _limits(info)
     for variable in command.get("environment", {}).get("variables", []):
         arguments += ["-e", f"{variable['name']}={variable.get('value', '')}"]
     for volume in container.get("volumes", []):

@@ -66,7 +66,6 @@ class AgentExecutor:
     stream: Stream | None = None
     queued: list[JsonObject] = field(factory=list[JsonObject])
     tasks: dict[str, AgentTask] = field(factory=dict[str, AgentTask])
-    launched: int = 0
     has_subscribed: bool = False
     is_ending: bool = False
     exit_status: int | None = None

@@ -2,12 +2,18 @@
 
 Started as a script of its own (standard library only): it waits until its standard input ends,
 which the kernel sees to whatever kills the cluster, and then kills every process that carries the
-cluster's mark in its environment. Usage: ``guard.py MARK``.
+cluster's mark in its environment, and every container with it as a label. Usage:
+``guard.py NAME=VALUE DOCKER-BINARY`` (empty: none).
 """
 
 import os
 import signal
+import subprocess
 import sys
+import time
+
+ATTEMPTS_MAX = 500
+"""A process in the middle of a system call may take a while to die, but not for ever."""
 
 
 def kill_marked(mark: str) -> int:
@@ -27,14 +33,27 @@ def kill_marked(mark: str) -> int:
     return killed
 
 
+def remove_containers(docker: str, label: str) -> None:
+    """Remove the containers with the label, running or not."""
+    listing = [docker, "ps", "-aq", "--filter", f"label={label}"]
+    found = subprocess.run(listing, capture_output=True, check=False, text=True).stdout.split()
+    if found:
+        subprocess.run([docker, "rm", "-f", *found], capture_output=True, check=False)
+
+
 def main() -> None:
     """Wait for the end of the cluster, then kill until nothing is left."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     while sys.stdin.buffer.read(1024):
         pass
-    while kill_marked(sys.argv[1]):
-        pass
+    mark, docker = sys.argv[1], sys.argv[2]
+    for _ in range(ATTEMPTS_MAX):
+        if not kill_marked(mark):
+            break
+        time.sleep(0.01)
+    if docker:
+        remove_containers(docker, mark)
 
 
 if __name__ == "__main__":

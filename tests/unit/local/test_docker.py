@@ -21,7 +21,7 @@ DOCKER: Json = {
 
 def _task(command: Json) -> Json:
     info = task("d", {"value": "S0"}, command, container=DOCKER)
-    return docker_task("/bin/docker", info, "mesos-1")["command"]
+    return docker_task("/bin/docker", info, "mesos-1", "abc")["command"]
 
 
 def test_a_container_becomes_a_docker_run() -> None:
@@ -36,6 +36,8 @@ def test_a_container_becomes_a_docker_run() -> None:
         "--rm",
         "--name",
         "mesos-1",
+        "--label",
+        "EGRET_LOCAL_CLUSTER=abc",
         "--cpu-shares",
         "102",
         "--memory",
@@ -66,6 +68,7 @@ FAKE = """#!/bin/sh
 # Stands in for the docker client: runs the command itself.
 echo "$@" >> {log}
 case "$1" in
+ps) echo left-over;;
 run) shift; while [ "$1" != busybox ]; do shift; done; shift 2; exec sh -c "$1";;
 esac
 """
@@ -92,7 +95,8 @@ async def test_a_docker_task_runs_where_docker_works(
         assert status["message"] == "Command exited with status 3"
         await scheduler.close()
     calls = [line.split()[0] for line in log.read_text().splitlines()]
-    assert calls == ["info", "run", "rm"]
+    assert calls == ["info", "run", "rm", "ps", "rm"]
+    assert log.read_text().splitlines()[-1] == "rm -f left-over"
 
 
 @pytest.mark.parametrize(
