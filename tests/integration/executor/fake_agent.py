@@ -79,7 +79,11 @@ class FakeAgent:
             self.acknowledges = True
             self.acknowledge_all()
             self.executor.terminate()
-            await asyncio.wait_for(self.executor.wait(), DEADLINE_S)
+            try:
+                await asyncio.wait_for(self.executor.wait(), DEADLINE_S)
+            finally:
+                if self.executor.returncode is None:
+                    self.executor.kill()
         await self.go_away()
 
     async def start_executor(
