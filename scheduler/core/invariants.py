@@ -153,7 +153,7 @@ def _odd_instances(world: World) -> Iterator[str]:
             yield f"{instance.id} is {instance.condition} without a place"
         if not has_task and instance.placement is not None:
             yield f"{instance.id} waits for a place and has one"
-        if not has_task and instance.goal is not Goal.RUNNING:
+        if not has_task and instance.goal is Goal.DECOMMISSIONED:
             yield f"{instance.id} has no task and goal {instance.goal}: nothing would end it"
         if _is_being_ended(instance) and instance.kill_reason is None:
             yield f"{instance.id} is {instance.condition} for no reason"

@@ -95,7 +95,9 @@ def fit(wish: Wish, stock: Stock, now_ms: int, rng: Random) -> Placement | Miss:
 def choose_ports(
     requests: tuple[PortRequest, ...], pools: list[Pool], rng: Random
 ) -> tuple[int, ...] | None:
-    """Choose a host port for each request, all different; None if the pools cannot serve them.
+    """Choose a host port for each request; None if the pools cannot serve them.
+
+    All are different, but for a fixed one that the requests themselves name twice.
 
     O(ranges + requests), whatever the size of the ranges.
     """
@@ -104,7 +106,8 @@ def choose_ports(
     if any(not any(r.begin <= port <= r.end for r in ranges) for port in fixed):
         return None
     total = sum(r.end - r.begin + 1 for r in ranges)
-    if total < len(requests):
+    # A fixed port may be asked for twice, once for each protocol: it is one port to Mesos.
+    if total < len(fixed) + sum(not request.host_port for request in requests):
         return None
     start = rng.randrange(total) if total else 0
     free = _walk(ranges, start, total, fixed)

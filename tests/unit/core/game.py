@@ -101,6 +101,7 @@ def instance(
         since_ms=NOW_MS,
         created_at_ms=NOW_MS - 60_000,
         ready=has_run,
+        proven=has_run,
     )
     if condition.has_task:
         place = Placement(A1, "host1", (Pool(cpus_milli=100, mem_mib=32),), "*", ())

@@ -1,0 +1,95 @@
+"""Whose fault it was: every state of Mesos with every reason that matters."""
+
+import pytest
+
+from scheduler.core.ids import TaskId
+from scheduler.core.instance import TaskState
+from scheduler.core.signals import Signal, classify, is_draining
+from tests.unit.core.game import update
+
+TASK = TaskId("web.instance-1._app.1")
+
+BY_STATE = {
+    TaskState.STAGING: Signal.STAGING,
+    TaskState.STARTING: Signal.STARTING,
+    TaskState.RUNNING: Signal.RUNNING,
+    TaskState.KILLING: Signal.KILLING,
+    TaskState.FINISHED: Signal.CRASHED,
+    TaskState.FAILED: Signal.CRASHED,
+    TaskState.KILLED: Signal.KILLED,
+    TaskState.ERROR: Signal.REFUSED,
+    TaskState.LOST: Signal.LOST,
+    TaskState.DROPPED: Signal.CRASHED,
+    TaskState.UNREACHABLE: Signal.UNREACHABLE,
+    TaskState.GONE: Signal.LOST,
+    TaskState.GONE_BY_OPERATOR: Signal.LOST,
+    TaskState.UNKNOWN: Signal.UNKNOWN,
+}
+TERMINAL = [state for state in TaskState if state.is_terminal]
+BLAMELESS = [
+    "REASON_INVALID_OFFERS",
+    "REASON_RECONCILIATION",
+    "REASON_AGENT_DRAINING",
+    "REASON_SLAVE_DRAINING",
+    "REASON_AGENT_REMOVED",
+    "REASON_SLAVE_REMOVED",
+    "REASON_SLAVE_REMOVED_BY_OPERATOR",
+    "REASON_SLAVE_DISCONNECTED",
+    "REASON_SLAVE_RESTARTED",
+    "REASON_SLAVE_UNKNOWN",
+    "REASON_MASTER_DISCONNECTED",
+]
+BLAMED = [
+    "",
+    "REASON_COMMAND_EXECUTOR_FAILED",
+    "REASON_CONTAINER_LAUNCH_FAILED",
+    "REASON_CONTAINER_LIMITATION_MEMORY",
+    "REASON_EXECUTOR_TERMINATED",
+    "REASON_TASK_INVALID",
+]
+
+
+def test_every_state_has_a_meaning() -> None:
+    assert set(BY_STATE) == set(TaskState)
+
+
+@pytest.mark.parametrize("state", TaskState)
+@pytest.mark.parametrize("reason", BLAMED)
+def test_without_an_excuse_the_state_decides(state: TaskState, reason: str) -> None:
+    assert classify(update(TASK, state, reason=reason)) is BY_STATE[state]
+
+
+@pytest.mark.parametrize("state", TaskState)
+@pytest.mark.parametrize("reason", BLAMELESS)
+def test_an_end_that_is_nobodys_fault_costs_nothing(state: TaskState, reason: str) -> None:
+    """A lost offer or a drained machine says nothing about the app."""
+    expected = Signal.LOST if state.is_terminal else BY_STATE[state]
+    assert classify(update(TASK, state, reason=reason)) is expected
+
+
+@pytest.mark.parametrize("state", TERMINAL)
+@pytest.mark.parametrize("reason", ["REASON_TASK_UNAUTHORIZED", "REASON_TASK_GROUP_UNAUTHORIZED"])
+def test_what_is_not_allowed_is_refused_in_whatever_state_it_ends(
+    state: TaskState, reason: str
+) -> None:
+    assert classify(update(TASK, state, reason=reason)) is Signal.REFUSED
+
+
+def test_a_task_killed_as_unhealthy_has_crashed() -> None:
+    """Its executor ended it because its checks failed, which is the app's doing."""
+    assert classify(update(TASK, TaskState.KILLED, healthy=False)) is Signal.CRASHED
+    assert classify(update(TASK, TaskState.KILLED, healthy=True)) is Signal.KILLED
+    drained = update(TASK, TaskState.KILLED, healthy=False, reason="REASON_SLAVE_DRAINING")
+    assert classify(drained) is Signal.LOST
+
+
+def test_draining_is_known_by_both_of_its_names() -> None:
+    for reason in ("REASON_AGENT_DRAINING", "REASON_SLAVE_DRAINING"):
+        assert is_draining(update(TASK, TaskState.KILLING, reason=reason))
+    assert not is_draining(update(TASK, TaskState.KILLING))
+
+
+def test_only_ends_are_terminal() -> None:
+    """Out of sight or unknown is no proof that a task has ended."""
+    alive = {"STAGING", "STARTING", "RUNNING", "KILLING", "UNREACHABLE", "UNKNOWN"}
+    assert {state.name for state in TaskState if not state.is_terminal} == alive
