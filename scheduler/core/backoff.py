@@ -34,7 +34,10 @@ def penalise(batch: Batch, app_id: AppId, version: Version) -> None:
     last = world.delays.get((app_id, version))
     if last is not None and batch.now_ms < last.until_ms:
         return
-    delay_ms = next_delay_ms(world.spec_at(app_id, version).backoff, last, batch.now_ms)
+    spec = world.spec_at(app_id, version)
+    delay_ms = next_delay_ms(spec.backoff, last, batch.now_ms)
+    if spec.restart_policy is not None:
+        delay_ms = max(delay_ms, spec.restart_policy.delay_s * 1000)
     batch.put(
         Delay(
             app_id=app_id,

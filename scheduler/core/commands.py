@@ -4,13 +4,10 @@ from attrs import evolve
 
 from scheduler.core import backoff
 from scheduler.core.batch import Batch
-from scheduler.core.deployment import Change, Deployment
+from scheduler.core.deployment import Change
 from scheduler.core.effects import (
     Accepted,
     Answer,
-    DeploymentDone,
-    DeploymentFailed,
-    DeploymentStarted,
     Killed,
     Refusal,
     Rejected,
@@ -23,19 +20,16 @@ from scheduler.core.events import (
     KillTasks,
     Removal,
     ResetDelay,
+    SteerDeployment,
+    Steering,
     Upsert,
 )
 from scheduler.core.ids import AppId, DeploymentId, Version, instance_id_of
 from scheduler.core.instance import Goal, Instance
 from scheduler.core.lifecycle import step
-from scheduler.core.planning import (
-    CyclicDependenciesError,
-    dependency_depths,
-    is_config_change,
-    plan,
-)
+from scheduler.core.planning import circle_in, imagine, is_config_change
 from scheduler.core.records import App, AppVersion, Kind
-from scheduler.core.retention import prune_versions
+from scheduler.core.reverts import deploy, give_up, revert
 from scheduler.core.signals import Cause, Signal
 from scheduler.core.world import World
 
@@ -51,6 +45,8 @@ def on_command(batch: Batch, command: Command) -> None:
             answer = _kill_tasks(batch, command)
         case ResetDelay():
             answer = _reset_delay(batch, command)
+        case SteerDeployment():
+            answer = _steer(batch, command)
     batch.emit(Reply(command.request_id, answer))
 
 
@@ -77,7 +73,7 @@ def _change_apps(batch: Batch, command: ChangeApps) -> Answer:
     if cycle is not None:
         return cycle
     for deployment_id in in_the_way:
-        _drop(batch, batch.world.deployments[deployment_id], "cancelled by a forced change")
+        give_up(batch, batch.world.deployments[deployment_id], "cancelled by a forced change")
     version = batch.new_version()
     changes = [
         *(_upsert(batch, upsert, version) for upsert in command.upserts),
@@ -88,7 +84,7 @@ def _change_apps(batch: Batch, command: ChangeApps) -> Answer:
         batch.put(evolve(group, version=version))
     for group_id in command.removed_groups:
         batch.delete(Kind.GROUP, group_id)
-    return _deploy(batch, version, changes, reverts=None)
+    return deploy(batch, version, changes, reverts=None)
 
 
 def _refusal(world: World, command: ChangeApps) -> Rejected | None:
@@ -120,7 +116,7 @@ def _cycle(world: World, command: ChangeApps) -> Rejected | None:
     groups = [*world.groups.values(), *command.groups]
     if not has_dependencies and not any(group.dependencies for group in groups):
         return None
-    imagined = _imagine(world)
+    imagined = imagine(world)
     imagined.groups.update({group.id: group for group in command.groups})
     for group_id in command.removed_groups:
         imagined.groups.pop(group_id, None)
@@ -131,24 +127,7 @@ def _cycle(world: World, command: ChangeApps) -> Rejected | None:
         imagined.versions[spec.id] = {Version(""): version}
     for removal in command.removals:
         imagined.apps.pop(removal.app_id, None)
-    return _circle_in(imagined)
-
-
-def _imagine(world: World) -> World:
-    """Copy what dependencies are made of, to try a change on."""
-    imagined = World(world.settings)
-    imagined.apps = dict(world.apps)
-    imagined.versions = dict(world.versions)
-    imagined.groups = dict(world.groups)
-    return imagined
-
-
-def _circle_in(imagined: World) -> Rejected | None:
-    try:
-        dependency_depths(imagined)
-    except CyclicDependenciesError:
-        return Rejected(Refusal.INVALID, "", "Dependency graph has cyclic dependencies.")
-    return None
+    return circle_in(imagined)
 
 
 def _upsert(batch: Batch, upsert: Upsert, version: Version) -> Change:
@@ -189,78 +168,41 @@ def _switch(batch: Batch, version: AppVersion) -> None:
     batch.put(App(version.app_id, version.version))
 
 
-def _deploy(
-    batch: Batch, version: Version, changes: list[Change], reverts: DeploymentId | None
-) -> Accepted:
-    """Begin a deployment of changes that are already stored."""
-    deployment = Deployment(
-        id=DeploymentId(batch.new_uuid()),
-        version=version,
-        started_at_ms=batch.now_ms,
-        steps=plan(batch.world, changes),
-        changes=tuple(changes),
-        step_started_at_ms=batch.now_ms,
-        reverts=reverts,
-    )
-    batch.publish(DeploymentStarted(deployment))
-    if not deployment.changes:
-        # Deployments are looked at through their apps: without one, nobody would end this.
-        batch.publish(DeploymentDone(deployment))
-        return Accepted(version, deployment.id)
-    batch.put(deployment)
-    for change in changes:
-        # Only now: the version before the change is needed for as long as this deployment lasts.
-        prune_versions(batch, change.app_id)
-    return Accepted(version, deployment.id)
-
-
 # ---------------------------------------------------------------- deployments
 
 
 def _cancel(batch: Batch, command: CancelDeployment) -> Answer:
     deployment = batch.world.deployments.get(command.deployment_id)
     if deployment is None:
-        message = f"DeploymentPlan {command.deployment_id} does not exist"
-        return Rejected(Refusal.NOT_FOUND, command.deployment_id, message)
+        return _no_deployment(command.deployment_id)
     if command.force:
-        _drop(batch, deployment, "cancelled by force")
+        give_up(batch, deployment, "cancelled by force")
         return Accepted(deployment.version, deployment.id)
     return revert(batch, deployment, "cancelled")
 
 
-def revert(batch: Batch, deployment: Deployment, reason: str) -> Accepted | Rejected:
-    """Replace a deployment by one that takes back what it changed, and only that.
-
-    An app that was changed again since is left as it is, and an app is removed only if this
-    deployment created it. Refused, with nothing changed, where the definitions of before and the
-    others of now would depend on each other in a circle.
-    """
-    world = batch.world
-    changes = [
-        Change(change.app_id, before=change.after, after=change.before)
-        for change in deployment.changes
-        if (app := world.apps.get(change.app_id)) is not None
-        and (None if app.removed else app.version) == change.after
-    ]
-    imagined = _imagine(world)
-    reverted = [_after(world.apps[change.app_id], change) for change in changes]
-    imagined.apps.update({app.id: app for app in reverted})
-    circle = _circle_in(imagined)
-    if circle is not None:
-        return circle
-    _drop(batch, deployment, reason)
-    for app in reverted:
-        batch.put(app)
-    return _deploy(batch, batch.new_version(), changes, reverts=deployment.id)
+def _steer(batch: Batch, command: SteerDeployment) -> Answer:
+    """Pause, resume or promote. Resuming starts every deadline afresh."""
+    deployment = batch.world.deployments.get(command.deployment_id)
+    if deployment is None:
+        return _no_deployment(command.deployment_id)
+    match command.verb:
+        case Steering.PAUSE:
+            batch.put(evolve(deployment, paused="paused by an operator"))
+        case Steering.RESUME:
+            batch.put(evolve(deployment, paused=None))
+            for change in deployment.changes:
+                rollout = batch.world.rollouts.get(change.app_id)
+                if rollout is not None:
+                    batch.put(evolve(rollout, progressed_at_ms=batch.now_ms))
+        case Steering.PROMOTE:
+            batch.put(evolve(deployment, promoted=True))
+    return Accepted(deployment.version, deployment.id)
 
 
-def _after(app: App, change: Change) -> App:
-    return evolve(app, removed=True) if change.after is None else App(app.id, change.after)
-
-
-def _drop(batch: Batch, deployment: Deployment, reason: str) -> None:
-    batch.delete(Kind.DEPLOYMENT, deployment.id)
-    batch.publish(DeploymentFailed(deployment, reason))
+def _no_deployment(deployment_id: DeploymentId) -> Rejected:
+    message = f"DeploymentPlan {deployment_id} does not exist"
+    return Rejected(Refusal.NOT_FOUND, deployment_id, message)
 
 
 # ---------------------------------------------------------------------- tasks

@@ -34,18 +34,21 @@ from scheduler.core.events import (
     ReadinessResult,
     ResetDelay,
     StatusUpdate,
+    SteerDeployment,
     Subscribed,
     Tick,
 )
-from scheduler.core.ids import InstanceId, TaskId
+from scheduler.core.ids import AppId, InstanceId, TaskId
 from scheduler.core.instance import Condition
 from scheduler.core.launches import settle_launches
 from scheduler.core.lifecycle import step
 from scheduler.core.records import Framework
+from scheduler.core.reverts import check_progress, fail
 from scheduler.core.signals import Cause, Signal, classify
 from scheduler.core.strays import STRAY_KEY, kill_stray, on_stray
 from scheduler.core.upkeep import settle_app
 from scheduler.core.verdicts import on_probe, on_readiness
+from scheduler.core.world import DELAY_KEY, ROLLOUT_KEY
 
 SETTLE_ROUNDS_MAX = 1000
 """An app that is still not at rest after so many looks is a bug, not a busy app."""
@@ -82,7 +85,7 @@ def handle(batch: Batch, event: Event) -> None:  # noqa: C901, PLR0912 - the dis
             pass
         case Tick():
             pass
-        case ChangeApps() | CancelDeployment() | KillTasks() | ResetDelay():
+        case ChangeApps() | CancelDeployment() | KillTasks() | ResetDelay() | SteerDeployment():
             on_command(batch, event)
 
 
@@ -90,6 +93,9 @@ def settle(batch: Batch) -> None:
     """Bring every touched app closer to its target, then answer the offers at hand."""
     world = batch.world
     _pass_deadlines(batch)
+    failed, world.failed_rollouts = world.failed_rollouts, {}
+    for app_id, reason in failed.items():
+        fail(batch, app_id, reason)
     for _ in range(SETTLE_ROUNDS_MAX):
         dirty, world.dirty = world.dirty, {}
         if not dirty:
@@ -179,9 +185,12 @@ def _pass_deadlines(batch: Batch) -> None:
     """Look at every instance whose time may be over. A key may be outdated: the state decides."""
     world = batch.world
     for key in world.pop_due(batch.now_ms):
-        if key.startswith("@"):
+        if key.startswith(DELAY_KEY):
             # A launch delay is over: the app's waiting instances may ask for offers.
             world.revive_wanted = True
+            continue
+        if key.startswith(ROLLOUT_KEY):
+            check_progress(batch, AppId(key.removeprefix(ROLLOUT_KEY)))
             continue
         if key.startswith(STRAY_KEY):
             kill_stray(batch, TaskId(key.removeprefix(STRAY_KEY)))

@@ -31,5 +31,22 @@ def deadline_of(instance: Instance, spec: AppSpec, settings: Settings) -> int | 
         case Condition.UNREACHABLE_INACTIVE:
             strategy = spec.unreachable_strategy
             return None if strategy is None else since_ms + strategy.expunge_after_s * 1000
-        case Condition.SCHEDULED | Condition.RUNNING:
+        case Condition.RUNNING:
+            return _running_deadline(instance, spec)
+        case Condition.SCHEDULED:
             return None
+
+
+def _running_deadline(instance: Instance, spec: AppSpec) -> int | None:
+    """When a running task is proved by its health, or condemned for the lack of it.
+
+    Both come from the app's ``update``: minHealthySeconds and healthyDeadlineSeconds.
+    """
+    policy = spec.update
+    if policy is None or instance.proven:
+        return None
+    if instance.healthy_since_ms is not None:
+        return instance.healthy_since_ms + policy.min_healthy_s * 1000
+    if policy.healthy_deadline_s is None or instance.staged_at_ms is None:
+        return None
+    return instance.staged_at_ms + policy.healthy_deadline_s * 1000

@@ -52,6 +52,10 @@ class Deployment:
     step_started_at_ms: int = 0
     reverts: DeploymentId | None = None
     """The deployment whose changes this one takes back."""
+    paused: str | None = None
+    """Why nothing is replaced for the time being; None while the deployment goes on."""
+    promoted: bool = False
+    """An operator has approved the canaries."""
 
     def step_index(self) -> dict[AppId, int]:
         """Map each app to the step that acts on it.

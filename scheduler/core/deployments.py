@@ -26,8 +26,16 @@ def settle_deployment(batch: Batch, deployment_id: DeploymentId) -> None:
             return
         batch.publish(DeploymentStepDone(deployment, step))
         deployment = _next_step(batch, deployment)
-    batch.delete(Kind.DEPLOYMENT, deployment.id)
+    drop_deployment(batch, deployment)
     batch.publish(DeploymentDone(deployment))
+
+
+def drop_deployment(batch: Batch, deployment: Deployment) -> None:
+    """Delete a deployment and what was noted of its progress; its apps are free again."""
+    batch.delete(Kind.DEPLOYMENT, deployment.id)
+    for change in deployment.changes:
+        if change.app_id in batch.world.rollouts:
+            batch.delete(Kind.ROLLOUT, change.app_id)
 
 
 def is_satisfied(world: World, action: Action) -> bool:
@@ -45,7 +53,7 @@ def is_satisfied(world: World, action: Action) -> bool:
         return total == 0
     inactive = sum(tally.count(Bucket.INACTIVE) for tally in tallies.values())
     wanted = tallies.get(target.config_version)
-    serving = 0 if wanted is None else wanted.count(Bucket.SERVING)
+    serving = 0 if wanted is None else wanted.count(Bucket.SERVING) + wanted.count(Bucket.DONE)
     return serving == target.instances and total - inactive == target.instances
 
 

@@ -4,6 +4,8 @@ Events say "look again": they carry what was seen, never what to do. Commands of
 ``request_id``; each is answered by exactly one ``effects.Reply`` with that id.
 """
 
+from enum import StrEnum
+
 from attrs import frozen
 
 from scheduler.core.app import AppSpec
@@ -223,7 +225,22 @@ class ResetDelay:
     app_id: AppId
 
 
-Command = ChangeApps | CancelDeployment | KillTasks | ResetDelay
+class Steering(StrEnum):
+    PAUSE = "pause"
+    RESUME = "resume"
+    PROMOTE = "promote"
+
+
+@frozen
+class SteerDeployment:
+    """Pause a deployment, let it go on, or approve its canaries. Answered Accepted or NOT_FOUND."""
+
+    request_id: RequestId
+    deployment_id: DeploymentId
+    verb: Steering
+
+
+Command = ChangeApps | CancelDeployment | KillTasks | ResetDelay | SteerDeployment
 
 Event = (
     Subscribed

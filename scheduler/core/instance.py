@@ -146,6 +146,12 @@ class Instance:
     its own before the app is blamed."""
     ready: bool = False
     """All readiness checks have passed for the present task (true when there are none)."""
+    proven: bool = False
+    """Healthy for as long as ``update.minHealthySeconds`` asks; true when nothing is asked."""
+    attempts: int = 0
+    """Restarts counted against ``restartPolicy.attempts``."""
+    attempts_since_ms: int = 0
+    """When the present interval of ``restartPolicy`` began."""
 
     @property
     def task_id(self) -> TaskId | None:

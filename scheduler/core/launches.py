@@ -19,7 +19,7 @@ from scheduler.core.ids import AgentId, AppId, Version
 from scheduler.core.instance import Condition, Instance, Placement
 from scheduler.core.offers import Place
 from scheduler.core.placement import Stock, Wish, fit
-from scheduler.core.reports import Miss, Report
+from scheduler.core.reports import Miss, Reason, Report
 from scheduler.core.upkeep import launch_room_of
 from scheduler.core.world import Bucket, World
 
@@ -104,6 +104,10 @@ class _Round:
             heapq.heappush(queue, (load + 1, free + cpus_milli, index, place))
         if not world.tally(app_id, version).buckets[Bucket.SCHEDULED]:
             world.reports.drop(app_id, version)
+        elif report.latest[Reason.PORTS] and app_id in world.locks:
+            # Fixed ports may be held by the old version: its app has to look whether one must go.
+            world.dirty[app_id] = None
+            world.wake_at(now_ms, "")
 
     def _queue(self, app_id: AppId) -> list[tuple[int, int, int, Place]]:
         """Order the agents for one app: few of its instances first, then much room first."""

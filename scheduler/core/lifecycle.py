@@ -104,7 +104,7 @@ TABLE: dict[Condition, dict[Signal, Handler]] = {
         S.UNKNOWN: do.end,
         S.KILL: do.start_kill,
         S.DEREGISTERED: do.ignore,
-        S.DEADLINE: do.judge,
+        S.DEADLINE: do.look,
     },
     C.DRAINING: {
         S.STAGING: do.ignore,

@@ -12,6 +12,7 @@ from attrs import evolve
 
 from scheduler.core.app import AppSpec
 from scheduler.core.deployment import Action, ActionKind, Change, Step
+from scheduler.core.effects import Refusal, Rejected
 from scheduler.core.ids import AppId, GroupId
 from scheduler.core.records import AppVersion
 from scheduler.core.world import World
@@ -69,6 +70,24 @@ def dependency_depths(world: World) -> dict[AppId, int]:
     except CycleError as error:
         raise CyclicDependenciesError from error
     return depths
+
+
+def imagine(world: World) -> World:
+    """Copy what dependencies are made of, to try a change on."""
+    imagined = World(world.settings)
+    imagined.apps = dict(world.apps)
+    imagined.versions = dict(world.versions)
+    imagined.groups = dict(world.groups)
+    return imagined
+
+
+def circle_in(imagined: World) -> Rejected | None:
+    """Refuse what would make apps depend on each other in a circle."""
+    try:
+        dependency_depths(imagined)
+    except CyclicDependenciesError:
+        return Rejected(Refusal.INVALID, "", "Dependency graph has cyclic dependencies.")
+    return None
 
 
 def _kind(world: World, change: Change) -> ActionKind | None:

@@ -4,13 +4,25 @@
 after a restart. A store sees kinds, keys and encoded values, nothing else.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
+from operator import attrgetter
+from typing import Any
 
 from attrs import frozen
 
 from scheduler.core.app import AppSpec
 from scheduler.core.deployment import Deployment
-from scheduler.core.ids import AgentId, AppId, FrameworkId, GroupId, InstanceId, TaskId, Version
+from scheduler.core.ids import (
+    AgentId,
+    AppId,
+    DeploymentId,
+    FrameworkId,
+    GroupId,
+    InstanceId,
+    TaskId,
+    Version,
+)
 from scheduler.core.instance import Instance, TaskState
 from scheduler.core.offer import Agent
 
@@ -26,6 +38,8 @@ class Kind(StrEnum):
     DELAY = "delay"
     FAILURE = "failure"
     ENDED = "ended"
+    ROLLOUT = "rollout"
+    ROLLED_BACK = "rolled_back"
 
 
 @frozen
@@ -108,8 +122,41 @@ class Ended:
     at_ms: int
 
 
+@frozen
+class Rollout:
+    """How far one app of a deployment has come; kept only where a deadline runs (``update``)."""
+
+    app_id: AppId
+    deployment_id: DeploymentId
+    serving: int
+    """Most instances of the new version that served at once."""
+    progressed_at_ms: int
+    """When ``serving`` last grew, or the step began."""
+
+
+@frozen
+class RolledBack:
+    """Why a version of an app was taken back."""
+
+    app_id: AppId
+    version: Version
+    at_ms: int
+    reason: str
+
+
 Entity = (
-    Framework | Group | AppVersion | App | Agent | Deployment | Instance | Delay | Failure | Ended
+    Framework
+    | Group
+    | AppVersion
+    | App
+    | Agent
+    | Deployment
+    | Instance
+    | Delay
+    | Failure
+    | Ended
+    | Rollout
+    | RolledBack
 )
 
 
@@ -135,29 +182,31 @@ FRAMEWORK_KEY = "self"
 
 def put(entity: Entity) -> Put:
     """Wrap an entity as the record that stores it; the key is derived from the entity alone."""
-    match entity:
-        case Framework():
-            return Put(Kind.FRAMEWORK, FRAMEWORK_KEY, entity)
-        case Group():
-            return Put(Kind.GROUP, entity.id, entity)
-        case AppVersion():
-            return Put(Kind.VERSION, version_key(entity.app_id, entity.version), entity)
-        case App():
-            return Put(Kind.APP, entity.id, entity)
-        case Agent():
-            return Put(Kind.AGENT, entity.id, entity)
-        case Deployment():
-            return Put(Kind.DEPLOYMENT, entity.id, entity)
-        case Instance():
-            return Put(Kind.INSTANCE, entity.id, entity)
-        case Delay():
-            return Put(Kind.DELAY, version_key(entity.app_id, entity.version), entity)
-        case Failure():
-            return Put(Kind.FAILURE, entity.app_id, entity)
-        case Ended():
-            return Put(Kind.ENDED, entity.instance_id, entity)
+    kind, key_of = _KEYS[type(entity)]
+    return Put(kind, key_of(entity), entity)
 
 
 def version_key(app_id: AppId, version: Version) -> str:
     """Key of what belongs to one version of an app; ``@`` occurs in no app id."""
     return f"{app_id}@{version}"
+
+
+def _app_version_key(entity: AppVersion | Delay | RolledBack) -> str:
+    return version_key(entity.app_id, entity.version)
+
+
+_KEYS: dict[type, tuple[Kind, Callable[[Any], str]]] = {
+    Framework: (Kind.FRAMEWORK, lambda _: FRAMEWORK_KEY),
+    Group: (Kind.GROUP, attrgetter("id")),
+    AppVersion: (Kind.VERSION, _app_version_key),
+    App: (Kind.APP, attrgetter("id")),
+    Agent: (Kind.AGENT, attrgetter("id")),
+    Deployment: (Kind.DEPLOYMENT, attrgetter("id")),
+    Instance: (Kind.INSTANCE, attrgetter("id")),
+    Delay: (Kind.DELAY, _app_version_key),
+    Failure: (Kind.FAILURE, attrgetter("app_id")),
+    Ended: (Kind.ENDED, attrgetter("instance_id")),
+    Rollout: (Kind.ROLLOUT, attrgetter("app_id")),
+    RolledBack: (Kind.ROLLED_BACK, _app_version_key),
+}
+"""Where each entity is stored: its kind, and its key read from the entity."""

@@ -17,6 +17,8 @@ def prune_versions(batch: Batch, app_id: AppId) -> None:
     for version in list(versions):
         if excess > 0 and version not in needed:
             batch.delete(Kind.VERSION, version_key(app_id, version))
+            if (app_id, version) in world.rolled_back:
+                batch.delete(Kind.ROLLED_BACK, version_key(app_id, version))
             excess -= 1
 
 

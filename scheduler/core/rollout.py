@@ -12,15 +12,18 @@ Floor 8, ceiling 12: two old ones are ended and two new ones created at once (10
 the two old ones are gone (10 alive) two more are created; each new one that becomes healthy lets
 one more old one go.
 
+An app may say more with ``update`` (Egret's extension): the order, how many at a time, canaries.
+``Bounds`` is what all of that comes down to.
+
 Where floor and ceiling meet (n = 1 with 1.0 and 0.0) nothing could ever move, so the ceiling is
 one higher, as Marathon has it; an app that must never run twice has 0.0 and 0.0 instead.
 """
 
 import sys
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from scheduler.core.app import UpgradeStrategy
+from scheduler.core.app import AppSpec, UpdateOrder, UpgradeStrategy
 
 
 @frozen
@@ -30,16 +33,19 @@ class Side:
     scheduled: int = 0
     pending: int = 0
     unproven: int = 0
+    """Running, but not (yet) healthy, ready and proven, for whatever reason but a failed check."""
     unhealthy: int = 0
     serving: int = 0
     unreachable: int = 0
     recycling: int = 0
     doomed: int = 0
+    done: int = 0
+    """Ended as its restart policy allows; fills its place without a task."""
 
     @property
     def active(self) -> int:
         """Those that fill a place in the instance count."""
-        return self.alive - self.doomed + self.scheduled
+        return self.alive - self.doomed + self.scheduled + self.done
 
     @property
     def alive(self) -> int:
@@ -64,6 +70,21 @@ class Moves:
     end_old: int = 0
 
 
+@frozen
+class Bounds:
+    """What a replacement must keep to."""
+
+    floor: int
+    """Fewest instances, old and new, that serve."""
+    ceiling: int
+    """Most instances that may be alive."""
+    parallel: int = sys.maxsize
+    """Most new instances that may be under way at once."""
+    new_most: int = sys.maxsize
+    """Most new instances at all: the canaries, until they are approved."""
+    may_end_old: bool = True
+
+
 def floor_of(wanted: int, strategy: UpgradeStrategy) -> int:
     """Fewest instances that stay healthy through an upgrade."""
     return -(-wanted * strategy.minimum_health_capacity_milli // 1000)
@@ -77,9 +98,41 @@ def ceiling_of(wanted: int, strategy: UpgradeStrategy, *, is_single: bool) -> in
     return max(ceiling, 1)
 
 
-def decide(
-    *, wanted: int, strategy: UpgradeStrategy, new: Side, old: Side, is_single: bool
-) -> Moves:
+def bounds_of(spec: AppSpec) -> Bounds:
+    """Derive the bounds of an app's replacement from its definition.
+
+    ``update.order`` startFirst keeps all of ``instances`` serving and adds ``maxParallel`` above;
+    stopFirst adds none and takes ``maxParallel`` away; without an order the capacities decide.
+    An app that must never run twice always stops first.
+    """
+    wanted, policy = spec.instances, spec.update
+    if spec.is_single_instance:
+        return Bounds(floor=0, ceiling=max(1, wanted))
+    ceiling = ceiling_of(wanted, spec.upgrade_strategy, is_single=False)
+    bounds = Bounds(floor_of(wanted, spec.upgrade_strategy), ceiling)
+    if policy is None:
+        return bounds
+    at_a_time = policy.max_parallel or 1
+    if policy.order is UpdateOrder.STOP_FIRST:
+        bounds = Bounds(floor=max(0, wanted - at_a_time), ceiling=max(1, wanted))
+    elif policy.order is UpdateOrder.START_FIRST:
+        bounds = Bounds(floor=wanted, ceiling=wanted + at_a_time)
+    return evolve(bounds, parallel=policy.max_parallel or sys.maxsize)
+
+
+def with_canaries(bounds: Bounds, wanted: int, canaries: int) -> Bounds:
+    """Narrow the bounds to the first stage: the canaries run beside all of the old version."""
+    most = min(canaries, wanted)
+    ceiling = max(bounds.ceiling, wanted + most)
+    return evolve(bounds, ceiling=ceiling, new_most=most, may_end_old=False)
+
+
+def stop_first(bounds: Bounds) -> Bounds:
+    """Let one more old instance go: the new ones need what it holds (a fixed port, say)."""
+    return evolve(bounds, floor=max(0, bounds.floor - 1))
+
+
+def decide(*, wanted: int, bounds: Bounds, new: Side, old: Side) -> Moves:
     """Decide the next moves of an app towards ``wanted`` instances of the new side.
 
     Level-triggered: the same counts always give the same moves, whatever happened before. With
@@ -88,20 +141,18 @@ def decide(
     """
     surplus = new.active - wanted
     end_new = max(0, surplus)
-    missing = max(0, -surplus)
-    ceiling = ceiling_of(wanted, strategy, is_single=is_single)
-    create = min(missing, _room(ceiling, new, old))
+    create = min(max(0, -surplus), _room(bounds, new, old))
     if old.active == 0:
         return Moves(create=create, end_new=end_new)
-    spare = max(0, new.serving + old.serving - floor_of(wanted, strategy))
-    old_idle = old.active - old.serving
-    end_old = min(old.active, old_idle + spare) if wanted else old.active
+    if not bounds.may_end_old:
+        return Moves(create=create, end_new=end_new)
+    # A new one that has ended as it may fills its place for good: it holds no old one back.
+    spare = max(0, new.serving + new.done + old.serving - bounds.floor)
+    end_old = min(old.active, old.active - old.serving + spare) if wanted else old.active
     return Moves(create=create, end_new=end_new, end_old=end_old)
 
 
-def launch_room(
-    *, wanted: int, strategy: UpgradeStrategy, new: Side, old: Side, is_single: bool
-) -> int:
+def launch_room(bounds: Bounds, new: Side, old: Side) -> int:
     """How many waiting instances may be launched now without passing the ceiling.
 
     Not all that was created may be: an instance goes back to waiting when its task ends, and by
@@ -109,11 +160,17 @@ def launch_room(
     """
     if old.alive == 0 and new.doomed == 0:
         return sys.maxsize
-    return max(0, ceiling_of(wanted, strategy, is_single=is_single) - new.alive - old.alive)
+    return max(0, bounds.ceiling - new.alive - old.alive)
 
 
-def _room(ceiling: int, new: Side, old: Side) -> int:
-    """How many more fit under the ceiling. Plain scaling up has none: nothing is replaced."""
-    if old.alive == 0 and new.doomed == 0:
+def _room(bounds: Bounds, new: Side, old: Side) -> int:
+    """How many more may be created. Plain scaling up has no limit: nothing is replaced."""
+    if old.alive == 0 and old.active == 0 and new.doomed == 0:
         return sys.maxsize
-    return max(0, ceiling - new.alive - new.scheduled - old.alive)
+    under_way = new.active - new.serving - new.done
+    room = min(
+        bounds.ceiling - new.alive - new.scheduled - old.alive,
+        bounds.parallel - under_way,
+        bounds.new_most - new.active,
+    )
+    return max(0, room)

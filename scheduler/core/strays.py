@@ -23,8 +23,8 @@ def on_stray(batch: Batch, update: StatusUpdate) -> None:
     """Take in an update for a task that is not the present one of any instance."""
     world = batch.world
     if update.state.is_terminal or update.state in SILENT:
-        if update.state.is_terminal:
-            world.unknown_tasks.pop(update.task_id, None)
+        # A stray out of sight is no stray to count: it is met again when it comes back.
+        world.unknown_tasks.pop(update.task_id, None)
         return
     ended_by_us = has_ended(world, update.task_id)
     known = world.unknown_tasks.get(update.task_id)

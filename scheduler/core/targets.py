@@ -20,6 +20,10 @@ class Target:
     is_rolling: bool
     """Whether instances of other config versions are to be replaced. Outside a deployment they
     are left in peace: an operator who stopped a deployment by force wants no more changes."""
+    is_paused: bool = False
+    """Whether nothing is created or replaced for the time being."""
+    is_promoted: bool = False
+    """Whether an operator has approved the canaries."""
 
     @property
     def instances(self) -> int:
@@ -42,8 +46,13 @@ def target_of(world: World, app_id: AppId) -> Target:
     if lock is None:
         app = world.live_app(app_id)
         return Target(None if app is None else world.version_of(app_id), is_rolling=False)
-    current_step = world.deployments[lock.deployment_id].current_step
-    has_begun = lock.step is not None and current_step >= lock.step
+    deployment = world.deployments[lock.deployment_id]
+    has_begun = lock.step is not None and deployment.current_step >= lock.step
     version = lock.change.after if has_begun else lock.change.before
     known = world.versions.get(app_id, {})
-    return Target(None if version is None else known[version], is_rolling=has_begun)
+    return Target(
+        None if version is None else known[version],
+        is_rolling=has_begun,
+        is_paused=has_begun and deployment.paused is not None,
+        is_promoted=deployment.promoted,
+    )

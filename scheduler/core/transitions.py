@@ -6,7 +6,7 @@ them. None looks at other instances: what an app then needs is decided when it i
 
 from attrs import evolve
 
-from scheduler.core import backoff
+from scheduler.core import backoff, restarts
 from scheduler.core.app import AppSpec
 from scheduler.core.batch import Batch
 from scheduler.core.deadlines import deadline_of
@@ -61,6 +61,7 @@ def run(batch: Batch, instance: Instance, cause: Cause) -> None:
         mesos_healthy=update.healthy,
         addresses=update.addresses,
         ready=not spec.readiness_checks,
+        proven=spec.update is None or spec.update.min_healthy_s == 0,
         last_message=update.message or None,
     )
     put_health(batch, instance, running)
@@ -112,10 +113,17 @@ def kill_begun(batch: Batch, instance: Instance, cause: Cause) -> None:
 
 def crash(batch: Batch, instance: Instance, cause: Cause) -> None:
     """The task ended by itself: replace it after the back-off."""
-    _remember_failure(batch, instance, _update(cause))
-    if instance.goal is Goal.RUNNING:
-        backoff.penalise(batch, instance.app_id, instance.version)
-    end(batch, instance, cause)
+    update = _update(cause)
+    _remember_failure(batch, instance, update)
+    if instance.goal is not Goal.RUNNING:
+        end(batch, instance, cause)
+        return
+    counted = restarts.count_attempt(instance, update.state, batch)
+    if counted is None:
+        _retire(batch, instance, update.message)
+        return
+    backoff.penalise(batch, instance.app_id, instance.version)
+    end(batch, counted, cause)
 
 
 def refuse(batch: Batch, instance: Instance, cause: Cause) -> None:
@@ -249,6 +257,20 @@ def expunge_lost(batch: Batch, instance: Instance, _cause: Cause) -> None:
     expunge(batch, instance)
 
 
+def look(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Look at a running task whose time has come: proved, condemned, or judged again."""
+    spec = batch.world.spec_at(instance.app_id, instance.version)
+    deadline_ms = deadline_of(instance, spec, batch.world.settings)
+    if deadline_ms is None or deadline_ms > batch.now_ms:
+        judge(batch, instance, cause)
+    elif instance.healthy_since_ms is not None:
+        batch.put(evolve(instance, proven=True))
+    else:
+        reason = "not healthy in time (update.healthyDeadlineSeconds)"
+        batch.world.failed_rollouts[instance.app_id] = f"{instance.task_id} was {reason}"
+        start_kill(batch, instance, Cause(Signal.KILL, reason=reason))
+
+
 def judge(batch: Batch, instance: Instance, _cause: Cause) -> None:
     """Kill a running task that has failed a check too often in a row.
 
@@ -288,7 +310,9 @@ def put_health(batch: Batch, before: Instance, after: Instance) -> None:
     spec = batch.world.spec_at(after.app_id, after.version)
     serving = is_serving(after, spec)
     since_ms = (after.healthy_since_ms or batch.now_ms) if serving else None
-    after = evolve(after, healthy_since_ms=since_ms)
+    proves_at_once = spec.update is None or spec.update.min_healthy_s == 0
+    proven = proves_at_once or (after.proven and serving)
+    after = evolve(after, healthy_since_ms=since_ms, proven=proven)
     if after == before:
         return
     batch.put(after)
@@ -332,9 +356,27 @@ def _reschedule(batch: Batch, instance: Instance, *, solo: bool, message: str) -
             created_at_ms=instance.created_at_ms,
             solo=solo,
             last_message=message or None,
+            attempts=instance.attempts,
+            attempts_since_ms=instance.attempts_since_ms,
         )
     )
     batch.world.revive_wanted = True
+
+
+def _retire(batch: Batch, instance: Instance, message: str) -> None:
+    """Leave an ended instance as it is: its restart policy does not launch it again."""
+    batch.put(
+        Instance(
+            id=instance.id,
+            app_id=instance.app_id,
+            version=instance.version,
+            goal=Goal.STOPPED,
+            incarnation=instance.incarnation,
+            since_ms=batch.now_ms,
+            created_at_ms=instance.created_at_ms,
+            last_message=message or None,
+        )
+    )
 
 
 def _is_overdue(batch: Batch, instance: Instance) -> bool:

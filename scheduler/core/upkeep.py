@@ -5,27 +5,42 @@ The counting is ``rollout``'s; here the counts are read from the world's tallies
 serves nobody, then the healthy ones, the youngest or the oldest first.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
-from scheduler.core.app import KillSelection
+from attrs import evolve
+
+from scheduler.core.app import AppSpec, KillSelection, Operator, port_requests
 from scheduler.core.batch import Batch
 from scheduler.core.effects import AppTerminated
 from scheduler.core.ids import AppId, InstanceId, app_path_of
 from scheduler.core.instance import Goal, Instance
 from scheduler.core.lifecycle import step
 from scheduler.core.records import App, Kind, version_key
-from scheduler.core.rollout import Side, decide, launch_room
+from scheduler.core.reports import Reason
+from scheduler.core.reverts import watch_progress
+from scheduler.core.rollout import (
+    Bounds,
+    Side,
+    bounds_of,
+    decide,
+    launch_room,
+    stop_first,
+    with_canaries,
+)
 from scheduler.core.signals import Cause, Signal
 from scheduler.core.targets import Target, target_of
-from scheduler.core.world import Bucket, Tally, World
+from scheduler.core.world import Bucket, Tally, World, field_value
 
 ENDING_ORDER = (
+    Bucket.DONE,
     Bucket.SCHEDULED,
     Bucket.UNREACHABLE,
     Bucket.RECYCLING,
     Bucket.PENDING,
     Bucket.UNHEALTHY,
     Bucket.UNPROVEN,
+    Bucket.PROVING,
     Bucket.SERVING,
 )
 
@@ -39,17 +54,18 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
         _forget_removed(batch, app_id)
         return
     new, old = _sides(world, app_id, target)
+    sides = _side(new), _side(old)
     spec = target.spec
-    moves = decide(
-        wanted=target.instances,
-        strategy=spec.upgrade_strategy,
-        new=_side(new),
-        old=_side(old),
-        is_single=spec.is_single_instance,
-    )
-    selection = spec.kill_selection
-    _end(batch, _first(moves.end_old, old, selection), "replaced by a newer version")
-    _end(batch, _first(moves.end_new, new, selection), "scaled down")
+    bounds = stage_of(world, target, *sides)
+    watch_progress(batch, app_id, sides[0].serving)
+    moves = decide(wanted=target.instances, bounds=bounds, new=sides[0], old=sides[1])
+    if target.is_paused:
+        moves = evolve(moves, create=0, end_old=0)
+    reason = "replaced by a newer version"
+    if bounds.floor < bounds_of(spec).floor:
+        reason = "stopped first: its fixed ports are needed by the newer version"
+    _end(batch, _first(moves.end_old, old, spec, world), reason)
+    _end(batch, _first(moves.end_new, new, spec, world), "scaled down")
     for _ in range(moves.create):
         _create(batch, app_id, target)
 
@@ -60,13 +76,36 @@ def launch_room_of(world: World, app_id: AppId) -> int:
     if target.version is None:
         return 0
     new, old = _sides(world, app_id, target)
-    return launch_room(
-        wanted=target.instances,
-        strategy=target.spec.upgrade_strategy,
-        new=_side(new),
-        old=_side(old),
-        is_single=target.spec.is_single_instance,
-    )
+    sides = _side(new), _side(old)
+    return launch_room(stage_of(world, target, *sides), *sides)
+
+
+def stage_of(world: World, target: Target, new: Side, old: Side) -> Bounds:
+    """Say what a replacement must keep to now: canaries first, then the app's own bounds.
+
+    New instances that fixed ports of old ones keep out everywhere can only come when an old one
+    goes first, whatever the floor says; one at a time.
+    """
+    bounds = bounds_of(target.spec)
+    policy = target.spec.update
+    if policy is not None and policy.canary_instances and old.active and not target.is_promoted:
+        canaries = min(policy.canary_instances, target.instances)
+        if policy.auto_pause or new.serving < canaries:
+            return with_canaries(bounds, target.instances, canaries)
+    if old.active and is_kept_out(world, target, new, old):
+        return stop_first(bounds)
+    return bounds
+
+
+def is_kept_out(world: World, target: Target, new: Side, old: Side) -> bool:
+    """Whether waiting new instances find their fixed ports taken on every agent that is left."""
+    assert target.version is not None
+    if not any(request.host_port for request in port_requests(target.spec)):
+        return False
+    report = world.reports.by_class.get((target.version.app_id, target.config_version))
+    is_refused = report is not None and report.latest[Reason.PORTS] > 0
+    under_way = new.pending + new.unproven + new.unhealthy + new.doomed + old.doomed
+    return is_refused and new.scheduled > 0 and under_way == 0
 
 
 def _sides(world: World, app_id: AppId, target: Target) -> tuple[list[Tally], list[Tally]]:
@@ -87,28 +126,52 @@ def _side(tallies: list[Tally]) -> Side:
     return Side(
         scheduled=total(Bucket.SCHEDULED),
         pending=total(Bucket.PENDING),
-        unproven=total(Bucket.UNPROVEN),
+        unproven=total(Bucket.UNPROVEN) + total(Bucket.PROVING),
         unhealthy=total(Bucket.UNHEALTHY),
         serving=total(Bucket.SERVING),
         unreachable=total(Bucket.UNREACHABLE),
         recycling=total(Bucket.RECYCLING),
         doomed=total(Bucket.DOOMED),
+        done=total(Bucket.DONE),
     )
 
 
-def _first(count: int, tallies: list[Tally], selection: KillSelection) -> list[InstanceId]:
+def _first(count: int, tallies: list[Tally], spec: AppSpec, world: World) -> list[InstanceId]:
     """Choose ``count`` active instances to end; buckets keep their arrival order."""
     chosen: list[InstanceId] = []
+    youngest_first = spec.kill_selection is KillSelection.YOUNGEST_FIRST
     for bucket in ENDING_ORDER:
         for tally in tallies:
             if len(chosen) == count:
                 return chosen
             ids = tally.buckets[bucket]
-            youngest_first = selection is KillSelection.YOUNGEST_FIRST
             ordered: Iterator[InstanceId] = reversed(ids) if youngest_first else iter(ids)
+            if bucket is Bucket.SERVING:
+                ordered = _evened_out(ordered, spec, world)
             while len(chosen) < count and (chosen_id := next(ordered, None)) is not None:
                 chosen.append(chosen_id)
     return chosen
+
+
+def _evened_out(ordered: Iterator[InstanceId], spec: AppSpec, world: World) -> Iterator[InstanceId]:
+    """Order instances so that ending them keeps a GROUP_BY spread even: largest group first."""
+    grouped = next((c for c in spec.constraints if c.operator is Operator.GROUP_BY), None)
+    if grouped is None:
+        yield from ordered
+        return
+    groups: dict[str | None, list[InstanceId]] = {}
+    for instance_id in ordered:
+        placement = world.instances[instance_id].placement
+        agent = None if placement is None else world.agents.get(placement.agent_id)
+        value = None if agent is None else field_value(agent, grouped.field)
+        groups.setdefault(value, []).append(instance_id)
+    sizes = Counter({value: len(ids) for value, ids in groups.items()})
+    while groups:
+        value = max(groups, key=lambda value: sizes[value])
+        yield groups[value].pop(0)
+        sizes[value] -= 1
+        if not groups[value]:
+            del groups[value]
 
 
 def _end(batch: Batch, instance_ids: list[InstanceId], reason: str) -> None:
@@ -144,6 +207,9 @@ def forget_app(batch: Batch, app: App) -> None:
             batch.delete(Kind.DELAY, version_key(delay_app, version))
     if app.id in world.failures:
         batch.delete(Kind.FAILURE, app.id)
+    for rolled_app, version in list(world.rolled_back):
+        if rolled_app == app.id:
+            batch.delete(Kind.ROLLED_BACK, version_key(rolled_app, version))
     for version in list(world.versions.get(app.id, {})):
         batch.delete(Kind.VERSION, version_key(app.id, version))
     batch.delete(Kind.APP, app.id)

@@ -8,7 +8,7 @@ term of a leader.
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import TypeVar
 
@@ -44,9 +44,16 @@ from scheduler.core.records import (
     Kind,
     Put,
     Record,
+    RolledBack,
+    Rollout,
 )
 from scheduler.core.reports import Reports
 from scheduler.core.settings import Settings
+
+DELAY_KEY = "@"
+"""Prefix of the timer keys that are launch delays."""
+ROLLOUT_KEY = "%"
+"""Prefix of the timer keys that are apps whose deployment has a deadline."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -62,8 +69,10 @@ class Bucket(Enum):
     UNPROVEN = "unproven"
     """Running, its checks have said nothing yet."""
     UNHEALTHY = "unhealthy"
+    PROVING = "proving"
+    """Running and healthy, but not ready or not healthy for long enough yet."""
     SERVING = "serving"
-    """Running, healthy (or without checks) and ready."""
+    """Running, healthy (or without checks), ready and proven."""
     UNREACHABLE = "unreachable"
     """Out of sight, still waited for."""
     INACTIVE = "inactive"
@@ -72,6 +81,8 @@ class Bucket(Enum):
     """Being ended, to be launched again under the same instance id."""
     DOOMED = "doomed"
     """Being ended for good."""
+    DONE = "done"
+    """Has ended, and its restart policy does not launch it again."""
 
 
 ACTIVE = (
@@ -79,9 +90,11 @@ ACTIVE = (
     Bucket.PENDING,
     Bucket.UNPROVEN,
     Bucket.UNHEALTHY,
+    Bucket.PROVING,
     Bucket.SERVING,
     Bucket.UNREACHABLE,
     Bucket.RECYCLING,
+    Bucket.DONE,
 )
 """Buckets that fill a place in the app's instance count."""
 
@@ -143,6 +156,8 @@ class World:
         self.delays: dict[tuple[AppId, Version], Delay] = {}
         self.failures: dict[AppId, Failure] = {}
         self.ended: dict[InstanceId, Ended] = {}
+        self.rollouts: dict[AppId, Rollout] = {}
+        self.rolled_back: dict[tuple[AppId, Version], RolledBack] = {}
 
         self.tallies: dict[AppId, dict[Version, Tally]] = {}
         self.on_agent: dict[AppId, Counter[AgentId]] = {}
@@ -158,6 +173,23 @@ class World:
         self._changes: list[tuple[Instance | None, Instance | None]] = []
         self._timers: list[tuple[int, str]] = []
 
+        self._appliers: dict[Kind, Callable[[str, object], None]] = {
+            Kind.FRAMEWORK: self._apply_framework,
+            Kind.GROUP: lambda key, value: _set(self.groups, GroupId(key), value, Group),
+            Kind.VERSION: self._apply_version,
+            Kind.APP: self._apply_app,
+            Kind.AGENT: self._apply_agent,
+            Kind.DEPLOYMENT: self._apply_deployment,
+            Kind.INSTANCE: self._apply_instance,
+            Kind.DELAY: self._apply_delay,
+            Kind.FAILURE: lambda key, value: _set(self.failures, AppId(key), value, Failure),
+            Kind.ENDED: lambda key, value: _set(self.ended, InstanceId(key), value, Ended),
+            Kind.ROLLOUT: self._apply_rollout,
+            Kind.ROLLED_BACK: lambda key, value: _set(
+                self.rolled_back, _app_version(key), value, RolledBack
+            ),
+        }
+
         # Volatile: of this term, this connection.
         self.connected = False
         self.master: str | None = None
@@ -167,6 +199,8 @@ class World:
         self.revived_at_ms: int | None = None
         self.reconciliation = Reconciliation()
         self.reports = Reports()
+        self.failed_rollouts: dict[AppId, str] = {}
+        """Apps whose deployment has failed in this step → why; taken up when it is settled."""
         self.unknown_tasks: dict[TaskId, StatusUpdate] = {}
         """Tasks that Mesos reports for us and that we do not know → what was last said."""
         self.illegal: Counter[tuple[str, str]] = Counter()
@@ -181,40 +215,18 @@ class World:
     def apply(self, record: Record) -> None:
         """Take over one record. Live and at load this is the only way stored state changes."""
         value = record.value if isinstance(record, Put) else None
-        match record.kind:
-            case Kind.INSTANCE:
-                self._apply_instance(InstanceId(record.key), value)
-            case Kind.APP:
-                self._apply_app(AppId(record.key), value)
-            case Kind.VERSION:
-                self._apply_version(record.key, value)
-            case Kind.DEPLOYMENT:
-                self._apply_deployment(DeploymentId(record.key), value)
-            case Kind.DELAY:
-                app_id, _, version = record.key.partition("@")
-                _set(self.delays, (AppId(app_id), Version(version)), value, Delay)
-                self.dirty[AppId(app_id)] = None
-                if isinstance(value, Delay):
-                    self.wake_at(value.until_ms, f"@{record.key}")
-            case Kind.FRAMEWORK:
-                assert value is None or isinstance(value, Framework)
-                self.framework = value
-            case Kind.GROUP:
-                _set(self.groups, GroupId(record.key), value, Group)
-            case Kind.AGENT:
-                _set(self.agents, AgentId(record.key), value, Agent)
-            case Kind.FAILURE:
-                _set(self.failures, AppId(record.key), value, Failure)
-            case Kind.ENDED:
-                _set(self.ended, InstanceId(record.key), value, Ended)
+        self._appliers[record.kind](record.key, value)
 
     def load(self, records: Iterable[Record]) -> None:
-        """Apply stored records, whatever their order: those that others refer to go first."""
+        """Apply stored records, whatever their order: those that others refer to go first.
+
+        What stands in line (instances, tombstones) goes in by age, as it once came.
+        """
         by_kind: dict[Kind, list[Record]] = {kind: [] for kind in Kind}
         for record in records:
             by_kind[record.kind].append(record)
         for kind in Kind:
-            for record in by_kind[kind]:
+            for record in sorted(by_kind[kind], key=_age_ms):
                 self.apply(record)
 
     def take_changes(self) -> list[tuple[Instance | None, Instance | None]]:
@@ -279,7 +291,9 @@ class World:
             staged += tally.count(Bucket.PENDING)
             running += serving + sick + tally.count(Bucket.UNPROVEN)
             running += tally.count(Bucket.RECYCLING) + tally.count(Bucket.DOOMED)
-            healthy += serving if has_checks else 0
+            proving = tally.count(Bucket.PROVING)
+            running += proving
+            healthy += serving + proving if has_checks else 0
             unhealthy += sick
         return AppCounts(staged=staged, running=running, healthy=healthy, unhealthy=unhealthy)
 
@@ -296,7 +310,8 @@ class World:
         """Say what an instance counts as. The order of the rules matters."""
         condition = instance.condition
         if instance.goal is not Goal.RUNNING:
-            return Bucket.DOOMED
+            is_done = instance.goal is Goal.STOPPED and condition is Condition.SCHEDULED
+            return Bucket.DONE if is_done else Bucket.DOOMED
         if condition is Condition.RUNNING:
             return self._running_bucket(instance)
         return _BUCKETS[condition]
@@ -314,12 +329,24 @@ class World:
         health = health_of(instance, self.spec_at(instance.app_id, instance.version))
         if health is Health.UNHEALTHY:
             return Bucket.UNHEALTHY
-        if health is Health.UNKNOWN or not instance.ready:
+        if health is Health.UNKNOWN:
             return Bucket.UNPROVEN
-        return Bucket.SERVING
+        return Bucket.SERVING if instance.ready and instance.proven else Bucket.PROVING
 
-    def _apply_instance(self, instance_id: InstanceId, value: object) -> None:
+    def _apply_framework(self, _key: str, value: object) -> None:
+        assert value is None or isinstance(value, Framework)
+        self.framework = value
+
+    def _apply_delay(self, key: str, value: object) -> None:
+        app_id, version = _app_version(key)
+        _set(self.delays, (app_id, version), value, Delay)
+        self.dirty[app_id] = None
+        if isinstance(value, Delay):
+            self.wake_at(value.until_ms, f"{DELAY_KEY}{key}")
+
+    def _apply_instance(self, key: str, value: object) -> None:
         assert value is None or isinstance(value, Instance)
+        instance_id = InstanceId(key)
         before = self.instances.get(instance_id)
         if before is not None:
             self._index(before, -1)
@@ -333,27 +360,57 @@ class World:
             )
             if deadline_ms is not None:
                 self.wake_at(deadline_ms, instance_id)
+        self._line_up(before, value)
         self._changes.append((before, value))
+
+    def _line_up(self, before: Instance | None, after: Instance | None) -> None:
+        """Put an instance into its bucket. One that stays in it keeps its place in the line."""
+        left = None if before is None else self._line_of(before)
+        joined = None if after is None else self._line_of(after)
+        if left == joined:
+            return
+        if left is not None and before is not None:
+            app_id, version, bucket = left
+            ids = self.tally(app_id, version).buckets[bucket]
+            del ids[before.id]
+            if bucket is Bucket.SCHEDULED and not ids:
+                self.waiting.pop((app_id, version), None)
+                self.reports.drop(app_id, version)
+        if joined is not None and after is not None:
+            app_id, version, bucket = joined
+            self.tally(app_id, version).buckets[bucket][after.id] = None
+            if bucket is Bucket.SCHEDULED:
+                self.waiting[(app_id, version)] = None
+
+    def _line_of(self, instance: Instance) -> tuple[AppId, Version, Bucket]:
+        return instance.app_id, instance.version, self.bucket_of(instance)
 
     def _index(self, instance: Instance, sign: int) -> None:
         """Count an instance in (+1) or out (-1). Must see the same versions both times."""
-        app_id = instance.app_id
-        self.dirty[app_id] = None
-        tally = self.tally(app_id, instance.version)
-        bucket = self.bucket_of(instance)
-        ids = tally.buckets[bucket]
-        if sign > 0:
-            ids[instance.id] = None
-        else:
-            del ids[instance.id]
-        if bucket is Bucket.SCHEDULED:
-            if ids:
-                self.waiting[(app_id, instance.version)] = None
-            else:
-                self.waiting.pop((app_id, instance.version), None)
+        self.dirty[instance.app_id] = None
+        tally = self.tally(instance.app_id, instance.version)
         if instance.placement is not None and instance.condition.has_task:
             self._index_place(instance, instance.placement.agent_id, tally, sign)
         self._index_health(instance, sign)
+
+    def _apply_agent(self, key: str, value: object) -> None:
+        """Take over where an agent is; what stands there is counted by its new attributes."""
+        agent_id = AgentId(key)
+        before = self.agents.get(agent_id)
+        moved: list[Instance] = []
+        if before is not None and before != value:
+            apps = [app_id for app_id, counts in self.on_agent.items() if agent_id in counts]
+            moved = [
+                instance
+                for app_id in apps
+                for instance in self.instances_of(app_id)
+                if instance.placement is not None and instance.placement.agent_id == agent_id
+            ]
+        for instance in moved:
+            self._index(instance, -1)
+        _set(self.agents, agent_id, value, Agent)
+        for instance in moved:
+            self._index(instance, +1)
 
     def _index_place(self, instance: Instance, agent_id: AgentId, tally: Tally, sign: int) -> None:
         _count(self.on_agent.setdefault(instance.app_id, Counter()), agent_id, sign)
@@ -374,8 +431,19 @@ class World:
             if any(check.alive is False for check in instance.checks):
                 self.failing += sign
 
-    def _apply_app(self, app_id: AppId, value: object) -> None:
+    def _apply_rollout(self, key: str, value: object) -> None:
+        """Take it over, and ask for a look when the app must have come further."""
+        _set(self.rollouts, AppId(key), value, Rollout)
+        if not isinstance(value, Rollout) or value.app_id not in self.apps:
+            return
+        policy = self.spec_of(value.app_id).update
+        if policy is not None and policy.progress_deadline_s is not None:
+            deadline_ms = value.progressed_at_ms + policy.progress_deadline_s * 1000
+            self.wake_at(deadline_ms, f"{ROLLOUT_KEY}{value.app_id}")
+
+    def _apply_app(self, key: str, value: object) -> None:
         assert value is None or isinstance(value, App)
+        app_id = AppId(key)
         if value is None:
             self.apps.pop(app_id, None)
             self.tallies.pop(app_id, None)
@@ -387,19 +455,20 @@ class World:
 
     def _apply_version(self, key: str, value: object) -> None:
         assert value is None or isinstance(value, AppVersion)
-        app_id, _, version = key.partition("@")
-        of_app = self.versions.setdefault(AppId(app_id), {})
+        app_id, version = _app_version(key)
+        of_app = self.versions.setdefault(app_id, {})
         if value is not None:
             of_app[value.version] = value
             self.last_version = max(self.last_version, value.version)
             return
-        of_app.pop(Version(version), None)
-        self.tallies.get(AppId(app_id), {}).pop(Version(version), None)
+        of_app.pop(version, None)
+        self.tallies.get(app_id, {}).pop(version, None)
         if not of_app:
-            del self.versions[AppId(app_id)]
+            del self.versions[app_id]
 
-    def _apply_deployment(self, deployment_id: DeploymentId, value: object) -> None:
+    def _apply_deployment(self, key: str, value: object) -> None:
         assert value is None or isinstance(value, Deployment)
+        deployment_id = DeploymentId(key)
         before = self.deployments.pop(deployment_id, None)
         for change in before.changes if before is not None else ():
             self.locks.pop(change.app_id, None)
@@ -438,6 +507,23 @@ _BUCKETS = {
     Condition.UNREACHABLE: Bucket.UNREACHABLE,
     Condition.UNREACHABLE_INACTIVE: Bucket.INACTIVE,
 }
+
+
+def _app_version(key: str) -> tuple[AppId, Version]:
+    """Split the key of what belongs to one version of an app (``records.version_key``)."""
+    app_id, _, version = key.partition("@")
+    return AppId(app_id), Version(version)
+
+
+def _age_ms(record: Record) -> int:
+    """Say since when a record's entity stands in its line; 0 where there is no line."""
+    match record:
+        case Put(value=Instance() as instance):
+            return instance.healthy_since_ms or instance.since_ms
+        case Put(value=Ended() as ended):
+            return ended.at_ms
+        case _:
+            return 0
 
 
 def _set(index: dict[K, V], key: K, value: object, kind: type[V]) -> None:

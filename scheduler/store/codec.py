@@ -42,6 +42,8 @@ from scheduler.core.records import (
     Group,
     Kind,
     Put,
+    RolledBack,
+    Rollout,
     put,
 )
 from scheduler.store import store_pb2 as pb
@@ -75,6 +77,9 @@ def _encode_instance(it: Instance) -> bytes:
         last_message=it.last_message,
         solo=it.solo,
         ready=it.ready,
+        proven=it.proven,
+        attempts=it.attempts,
+        attempts_since_ms=it.attempts_since_ms,
     ).SerializeToString()
 
 
@@ -105,6 +110,9 @@ def _decode_instance(value: bytes) -> Instance:
         last_message=it.last_message if it.HasField("last_message") else None,
         solo=it.solo,
         ready=it.ready,
+        proven=it.proven,
+        attempts=it.attempts,
+        attempts_since_ms=it.attempts_since_ms,
     )
 
 
@@ -202,6 +210,8 @@ def _encode_deployment(it: Deployment) -> bytes:
         current_step=it.current_step,
         step_started_at_ms=it.step_started_at_ms,
         reverts=it.reverts,
+        paused=it.paused,
+        promoted=it.promoted,
     ).SerializeToString()
 
 
@@ -219,6 +229,8 @@ def _decode_deployment(value: bytes) -> Deployment:
         current_step=it.current_step,
         step_started_at_ms=it.step_started_at_ms,
         reverts=DeploymentId(it.reverts) if it.HasField("reverts") else None,
+        paused=it.paused if it.HasField("paused") else None,
+        promoted=it.promoted,
     )
 
 
@@ -360,6 +372,44 @@ def _decode_ended(value: bytes) -> Ended:
     )
 
 
+def _encode_rollout(it: Rollout) -> bytes:
+    return pb.Rollout(
+        app_id=it.app_id,
+        deployment_id=it.deployment_id,
+        serving=it.serving,
+        progressed_at_ms=it.progressed_at_ms,
+    ).SerializeToString()
+
+
+def _decode_rollout(value: bytes) -> Rollout:
+    it = pb.Rollout.FromString(value)
+    return Rollout(
+        app_id=AppId(intern(it.app_id)),
+        deployment_id=DeploymentId(it.deployment_id),
+        serving=it.serving,
+        progressed_at_ms=it.progressed_at_ms,
+    )
+
+
+def _encode_rolled_back(it: RolledBack) -> bytes:
+    return pb.RolledBack(
+        app_id=it.app_id,
+        version=it.version,
+        at_ms=it.at_ms,
+        reason=it.reason,
+    ).SerializeToString()
+
+
+def _decode_rolled_back(value: bytes) -> RolledBack:
+    it = pb.RolledBack.FromString(value)
+    return RolledBack(
+        app_id=AppId(intern(it.app_id)),
+        version=Version(intern(it.version)),
+        at_ms=it.at_ms,
+        reason=it.reason,
+    )
+
+
 # ------------------------------------------------------------------- the codec
 
 _ENCODERS: dict[type, Callable[..., bytes]] = {
@@ -372,6 +422,8 @@ _ENCODERS: dict[type, Callable[..., bytes]] = {
     Delay: _encode_delay,
     Failure: _encode_failure,
     Ended: _encode_ended,
+    Rollout: _encode_rollout,
+    RolledBack: _encode_rolled_back,
 }
 
 _DECODERS: dict[Kind, Callable[[bytes], Entity]] = {
@@ -384,6 +436,8 @@ _DECODERS: dict[Kind, Callable[[bytes], Entity]] = {
     Kind.DELAY: _decode_delay,
     Kind.FAILURE: _decode_failure,
     Kind.ENDED: _decode_ended,
+    Kind.ROLLOUT: _decode_rollout,
+    Kind.ROLLED_BACK: _decode_rolled_back,
 }
 
 

@@ -95,7 +95,7 @@ class Change(_message.Message):
     def __init__(self, app_id: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
 
 class Deployment(_message.Message):
-    __slots__ = ("id", "version", "started_at_ms", "steps", "changes", "current_step", "step_started_at_ms", "reverts")
+    __slots__ = ("id", "version", "started_at_ms", "steps", "changes", "current_step", "step_started_at_ms", "reverts", "paused", "promoted")
     ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +104,8 @@ class Deployment(_message.Message):
     CURRENT_STEP_FIELD_NUMBER: _ClassVar[int]
     STEP_STARTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     REVERTS_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    PROMOTED_FIELD_NUMBER: _ClassVar[int]
     id: str
     version: str
     started_at_ms: int
@@ -112,7 +114,9 @@ class Deployment(_message.Message):
     current_step: int
     step_started_at_ms: int
     reverts: str
-    def __init__(self, id: _Optional[str] = ..., version: _Optional[str] = ..., started_at_ms: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., current_step: _Optional[int] = ..., step_started_at_ms: _Optional[int] = ..., reverts: _Optional[str] = ...) -> None: ...
+    paused: str
+    promoted: bool
+    def __init__(self, id: _Optional[str] = ..., version: _Optional[str] = ..., started_at_ms: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., current_step: _Optional[int] = ..., step_started_at_ms: _Optional[int] = ..., reverts: _Optional[str] = ..., paused: _Optional[str] = ..., promoted: _Optional[bool] = ...) -> None: ...
 
 class Pool(_message.Message):
     __slots__ = ("role", "cpus_milli", "mem_mib", "disk_mib", "gpus", "ports", "reservation")
@@ -169,7 +173,7 @@ class CheckResult(_message.Message):
     def __init__(self, alive: _Optional[bool] = ..., consecutive_failures: _Optional[int] = ..., first_success_ms: _Optional[int] = ..., last_success_ms: _Optional[int] = ..., last_failure_ms: _Optional[int] = ..., last_failure_cause: _Optional[str] = ...) -> None: ...
 
 class Instance(_message.Message):
-    __slots__ = ("id", "app_id", "version", "goal", "condition", "incarnation", "since_ms", "created_at_ms", "placement", "staged_at_ms", "started_at_ms", "healthy_since_ms", "task_state", "checks", "mesos_healthy", "addresses", "kill_reason", "kill_attempts", "deregistered", "unconfirmed_asks", "last_message", "ready", "solo")
+    __slots__ = ("id", "app_id", "version", "goal", "condition", "incarnation", "since_ms", "created_at_ms", "placement", "staged_at_ms", "started_at_ms", "healthy_since_ms", "task_state", "checks", "mesos_healthy", "addresses", "kill_reason", "kill_attempts", "deregistered", "unconfirmed_asks", "last_message", "ready", "solo", "proven", "attempts", "attempts_since_ms")
     ID_FIELD_NUMBER: _ClassVar[int]
     APP_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -193,6 +197,9 @@ class Instance(_message.Message):
     LAST_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     SOLO_FIELD_NUMBER: _ClassVar[int]
+    PROVEN_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_SINCE_MS_FIELD_NUMBER: _ClassVar[int]
     id: str
     app_id: str
     version: str
@@ -216,7 +223,10 @@ class Instance(_message.Message):
     last_message: str
     ready: bool
     solo: bool
-    def __init__(self, id: _Optional[str] = ..., app_id: _Optional[str] = ..., version: _Optional[str] = ..., goal: _Optional[str] = ..., condition: _Optional[str] = ..., incarnation: _Optional[int] = ..., since_ms: _Optional[int] = ..., created_at_ms: _Optional[int] = ..., placement: _Optional[_Union[Placement, _Mapping]] = ..., staged_at_ms: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., healthy_since_ms: _Optional[int] = ..., task_state: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[CheckResult, _Mapping]]] = ..., mesos_healthy: _Optional[bool] = ..., addresses: _Optional[_Iterable[str]] = ..., kill_reason: _Optional[str] = ..., kill_attempts: _Optional[int] = ..., deregistered: _Optional[bool] = ..., unconfirmed_asks: _Optional[int] = ..., last_message: _Optional[str] = ..., ready: _Optional[bool] = ..., solo: _Optional[bool] = ...) -> None: ...
+    proven: bool
+    attempts: int
+    attempts_since_ms: int
+    def __init__(self, id: _Optional[str] = ..., app_id: _Optional[str] = ..., version: _Optional[str] = ..., goal: _Optional[str] = ..., condition: _Optional[str] = ..., incarnation: _Optional[int] = ..., since_ms: _Optional[int] = ..., created_at_ms: _Optional[int] = ..., placement: _Optional[_Union[Placement, _Mapping]] = ..., staged_at_ms: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., healthy_since_ms: _Optional[int] = ..., task_state: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[CheckResult, _Mapping]]] = ..., mesos_healthy: _Optional[bool] = ..., addresses: _Optional[_Iterable[str]] = ..., kill_reason: _Optional[str] = ..., kill_attempts: _Optional[int] = ..., deregistered: _Optional[bool] = ..., unconfirmed_asks: _Optional[int] = ..., last_message: _Optional[str] = ..., ready: _Optional[bool] = ..., solo: _Optional[bool] = ..., proven: _Optional[bool] = ..., attempts: _Optional[int] = ..., attempts_since_ms: _Optional[int] = ...) -> None: ...
 
 class Delay(_message.Message):
     __slots__ = ("app_id", "version", "delay_ms", "until_ms", "last_failure_ms")
@@ -263,3 +273,27 @@ class Ended(_message.Message):
     incarnation: int
     at_ms: int
     def __init__(self, instance_id: _Optional[str] = ..., app_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., at_ms: _Optional[int] = ...) -> None: ...
+
+class Rollout(_message.Message):
+    __slots__ = ("app_id", "deployment_id", "serving", "progressed_at_ms")
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    DEPLOYMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    SERVING_FIELD_NUMBER: _ClassVar[int]
+    PROGRESSED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    app_id: str
+    deployment_id: str
+    serving: int
+    progressed_at_ms: int
+    def __init__(self, app_id: _Optional[str] = ..., deployment_id: _Optional[str] = ..., serving: _Optional[int] = ..., progressed_at_ms: _Optional[int] = ...) -> None: ...
+
+class RolledBack(_message.Message):
+    __slots__ = ("app_id", "version", "at_ms", "reason")
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    app_id: str
+    version: str
+    at_ms: int
+    reason: str
+    def __init__(self, app_id: _Optional[str] = ..., version: _Optional[str] = ..., at_ms: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...

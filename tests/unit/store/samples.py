@@ -25,6 +25,8 @@ from scheduler.core.records import (
     Failure,
     Framework,
     Group,
+    RolledBack,
+    Rollout,
 )
 from scheduler.store import Codec
 
@@ -81,6 +83,9 @@ FULL_INSTANCE = Instance(
     last_message="exit \u00e4 \u2603",
     solo=True,
     ready=True,
+    proven=True,
+    attempts=2,
+    attempts_since_ms=1_764_022_623_005,
 )  # fmt: skip
 
 FULL_DEPLOYMENT = Deployment(
@@ -95,6 +100,8 @@ FULL_DEPLOYMENT = Deployment(
     current_step=1,
     step_started_at_ms=6,
     reverts=DeploymentId("d0"),
+    paused="no progress",
+    promoted=True,
 )
 
 FULL_VERSION = AppVersion(AppSpec(WEB, cmd="sleep 9", instances=3), V2, V1, V1)
@@ -116,4 +123,6 @@ SAMPLES: dict[str, Entity] = {
     "failure": Failure(WEB, TaskId("t"), TaskState.FAILED, "exit 1", "h1", AgentId("a-S1"), V1, 9),
     "failure, least": Failure(WEB, TaskId("t"), TaskState.LOST, "", "", None, V1, 9),
     "ended": Ended(InstanceId("shop_web.instance-1"), WEB, 3, 9),
+    "rollout": Rollout(WEB, DeploymentId("d1"), 3, 9),
+    "rolled back": RolledBack(WEB, V2, 9, "no progress"),
 }

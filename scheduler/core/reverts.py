@@ -1,0 +1,144 @@
+"""Take a deployment back, by an operator's word or because it has failed.
+
+A revert is a deployment of its own: it goes through the same steps, keeps to the same capacities
+and can be followed like any other. It touches only what the first one changed: an app that was
+changed again since is left alone, and an app is removed only if that deployment created it.
+"""
+
+from attrs import evolve
+
+from scheduler.core.batch import Batch
+from scheduler.core.deployment import Action, ActionKind, Change, Deployment
+from scheduler.core.deployments import drop_deployment, is_satisfied
+from scheduler.core.effects import (
+    Accepted,
+    DeploymentDone,
+    DeploymentFailed,
+    DeploymentStarted,
+    Rejected,
+)
+from scheduler.core.ids import AppId, DeploymentId, Version
+from scheduler.core.planning import circle_in, imagine, plan
+from scheduler.core.records import App, RolledBack, Rollout
+from scheduler.core.retention import prune_versions
+from scheduler.core.world import ROLLOUT_KEY
+
+
+def deploy(
+    batch: Batch, version: Version, changes: list[Change], reverts: DeploymentId | None
+) -> Accepted:
+    """Begin a deployment of changes that are already stored."""
+    deployment = Deployment(
+        id=DeploymentId(batch.new_uuid()),
+        version=version,
+        started_at_ms=batch.now_ms,
+        steps=plan(batch.world, changes),
+        changes=tuple(changes),
+        step_started_at_ms=batch.now_ms,
+        reverts=reverts,
+    )
+    batch.publish(DeploymentStarted(deployment))
+    if not deployment.changes:
+        # Deployments are looked at through their apps: without one, nobody would end this.
+        batch.publish(DeploymentDone(deployment))
+        return Accepted(version, deployment.id)
+    batch.put(deployment)
+    for change in changes:
+        # Only now: the version before the change is needed for as long as this deployment lasts.
+        prune_versions(batch, change.app_id)
+    return Accepted(version, deployment.id)
+
+
+def give_up(batch: Batch, deployment: Deployment, reason: str) -> None:
+    """Forget a deployment that will not be finished; what it reached stays."""
+    drop_deployment(batch, deployment)
+    batch.publish(DeploymentFailed(deployment, reason))
+
+
+def revert(batch: Batch, deployment: Deployment, reason: str) -> Accepted | Rejected:
+    """Replace a deployment by one that takes back what it changed, and only that.
+
+    Refused, with nothing changed, where the definitions of before and the others of now would
+    depend on each other in a circle.
+    """
+    world = batch.world
+    changes = [
+        Change(change.app_id, before=change.after, after=change.before)
+        for change in deployment.changes
+        if change.before != change.after
+        and (app := world.apps.get(change.app_id)) is not None
+        and (None if app.removed else app.version) == change.after
+    ]
+    imagined = imagine(world)
+    reverted = [_after(world.apps[change.app_id], change) for change in changes]
+    imagined.apps.update({app.id: app for app in reverted})
+    circle = circle_in(imagined)
+    if circle is not None:
+        return circle
+    give_up(batch, deployment, reason)
+    for app, change in zip(reverted, changes, strict=True):
+        batch.put(app)
+        if change.before is not None:
+            batch.put(RolledBack(app.id, change.before, batch.now_ms, reason))
+    return deploy(batch, batch.new_version(), changes, reverts=deployment.id)
+
+
+def _after(app: App, change: Change) -> App:
+    return evolve(app, removed=True) if change.after is None else App(app.id, change.after)
+
+
+def fail(batch: Batch, app_id: AppId, reason: str) -> None:
+    """End an app's deployment that cannot succeed: revert it, or stop it where it is.
+
+    ``update.autoRevert`` decides. A revert that fails itself is not reverted again, and what is
+    stopped stays paused with the reason until an operator resumes or cancels it: nothing that
+    failed goes on by itself.
+    """
+    deployment = batch.world.deployment_of(app_id)
+    if deployment is None or deployment.paused is not None:
+        return
+    policy = batch.world.spec_of(app_id).update
+    may_revert = policy is not None and policy.auto_revert and deployment.reverts is None
+    if may_revert and isinstance(revert(batch, deployment, reason), Accepted):
+        return
+    batch.put(evolve(deployment, paused=reason))
+
+
+def watch_progress(batch: Batch, app_id: AppId, serving: int) -> None:
+    """Note how far an app has come, where ``update.progressDeadlineSeconds`` counts on it."""
+    world = batch.world
+    lock = world.locks.get(app_id)
+    app = world.live_app(app_id)
+    if lock is None or app is None or lock.step is None:
+        return
+    policy = world.spec_of(app_id).update
+    deployment = world.deployments[lock.deployment_id]
+    if policy is None or policy.progress_deadline_s is None:
+        return
+    if deployment.current_step != lock.step:
+        return
+    known = world.rollouts.get(app_id)
+    is_old = known is not None and known.deployment_id == deployment.id
+    if known is None or not is_old or serving > known.serving:
+        batch.put(Rollout(app_id, deployment.id, serving, batch.now_ms))
+
+
+def check_progress(batch: Batch, app_id: AppId) -> None:
+    """Fail an app's deployment if it has made no progress for too long. Paused time is free."""
+    world = batch.world
+    rollout = world.rollouts.get(app_id)
+    deployment = world.deployment_of(app_id)
+    if rollout is None or deployment is None or world.live_app(app_id) is None:
+        return
+    policy = world.spec_of(app_id).update
+    if policy is None or policy.progress_deadline_s is None or deployment.paused is not None:
+        return
+    deadline_ms = policy.progress_deadline_s * 1000
+    if batch.now_ms - rollout.progressed_at_ms < deadline_ms:
+        return
+    is_there = is_satisfied(world, Action(ActionKind.SCALE, app_id))
+    if is_there or deployment.current_step != world.locks[app_id].step:
+        # Only others are still under way; should this app fall back, its time runs again.
+        world.wake_at(batch.now_ms + deadline_ms, f"{ROLLOUT_KEY}{app_id}")
+        return
+    fail(batch, app_id, f"{app_id} made no progress for {policy.progress_deadline_s} s")
