@@ -1,0 +1,144 @@
+"""Say why an unfinished deployment is not finished yet, in words a program can act on.
+
+Asked from outside (API, CLI, metrics), never by a decision. Every app of the present step that is
+not at its target gets one reason: the first of a fixed order that applies, so that the answer to
+"what is it waiting for" is the thing to look at first. Nothing here is stored.
+"""
+
+from enum import StrEnum
+
+from attrs import frozen
+
+from scheduler.core.deployment import Action, Deployment
+from scheduler.core.deployments import is_satisfied
+from scheduler.core.ids import AppId, DeploymentId
+from scheduler.core.launches import is_delayed
+from scheduler.core.reports import FUNNEL, Miss
+from scheduler.core.targets import Target, target_of
+from scheduler.core.upkeep import launch_room_of
+from scheduler.core.world import Bucket, World
+
+
+class Block(StrEnum):
+    """What holds a deployment up, in the order in which it is asked."""
+
+    PAUSED = "paused"
+    BACKOFF = "backoff"
+    OFFERS = "offers"
+    KILL = "kill"
+    LAUNCH = "launch"
+    HEALTH = "health"
+    READINESS = "readiness"
+    PROVING = "minHealthySeconds"
+    PROMOTION = "promotion"
+    CONNECTION = "mesosConnection"
+
+
+@frozen
+class BlockedBy:
+    """One app's reason. ``instances`` counts those concerned; ``until_ms`` is known for delays."""
+
+    app_id: AppId
+    block: Block
+    message: str
+    instances: int = 0
+    until_ms: int | None = None
+    refusals: tuple[tuple[str, int], ...] = ()
+    """OFFERS only: why the latest offers were not used, most frequent first."""
+    nearest: Miss | None = None
+
+
+def blocked_by(world: World, deployment_id: DeploymentId, now_ms: int) -> list[BlockedBy]:
+    """List what each app of a deployment's present step waits for; empty if it has ended."""
+    deployment = world.deployments.get(deployment_id)
+    if deployment is None or deployment.current_step >= len(deployment.steps):
+        return []
+    actions = deployment.steps[deployment.current_step].actions
+    return [
+        _why(world, deployment, action, now_ms)
+        for action in actions
+        if not is_satisfied(world, action)
+    ]
+
+
+def _why(world: World, deployment: Deployment, action: Action, now_ms: int) -> BlockedBy:
+    app_id = action.app_id
+    if deployment.paused is not None:
+        return BlockedBy(app_id, Block.PAUSED, deployment.paused)
+    target = target_of(world, app_id)
+    if target.version is None:
+        return _ending(world, app_id)
+    counts = _Counts(world, app_id, target)
+    if not world.connected:
+        return BlockedBy(app_id, Block.CONNECTION, "not subscribed to a Mesos master")
+    if counts.scheduled:
+        return _waiting(world, app_id, target, counts.scheduled, now_ms)
+    running = _running(app_id, counts)
+    if running is not None:
+        return running
+    if counts.doomed or counts.recycling:
+        return _ending(world, app_id)
+    return BlockedBy(app_id, Block.PROMOTION, "the canaries serve and wait to be promoted")
+
+
+class _Counts:
+    """The instances of the wanted version by what holds them up, and those being ended."""
+
+    def __init__(self, world: World, app_id: AppId, target: Target) -> None:
+        wanted = world.tally(app_id, target.config_version)
+        tallies = world.tallies[app_id].values()
+        self.scheduled = wanted.count(Bucket.SCHEDULED)
+        self.pending = wanted.count(Bucket.PENDING)
+        self.unhealthy = wanted.count(Bucket.UNHEALTHY) + wanted.count(Bucket.UNPROVEN)
+        self.unready = self.unproven = 0
+        for instance_id in wanted.buckets[Bucket.PROVING]:
+            if world.instances[instance_id].ready:
+                self.unproven += 1
+            else:
+                self.unready += 1
+        self.doomed = sum(tally.count(Bucket.DOOMED) for tally in tallies)
+        self.recycling = sum(tally.count(Bucket.RECYCLING) for tally in tallies)
+
+
+def _waiting(world: World, app_id: AppId, target: Target, count: int, now_ms: int) -> BlockedBy:
+    """Say why instances that wait to be launched are not."""
+    version = target.config_version
+    if is_delayed(world, app_id, version, now_ms):
+        delay = world.delays[(app_id, version)]
+        failure = world.failures.get(app_id)
+        last = f"; the last one: {failure.message}" if failure is not None else ""
+        message = f"backing off after failures{last}"
+        return BlockedBy(app_id, Block.BACKOFF, message, count, until_ms=delay.until_ms)
+    if launch_room_of(world, app_id) <= 0:
+        ending = _ending(world, app_id)
+        return BlockedBy(app_id, Block.KILL, ending.message, ending.instances)
+    report = world.reports.by_class.get((app_id, version))
+    if report is None or not report.latest_processed:
+        return BlockedBy(app_id, Block.OFFERS, "no offer has come yet", count)
+    refusals = sorted(report.latest.items(), key=lambda item: (-item[1], FUNNEL.index(item[0])))
+    nearest = report.nearest
+    message = f"{report.latest_processed} offers, none fits"
+    if nearest is not None:
+        wanted = f"{nearest.wanted} wanted, {nearest.offered} offered"
+        message += f"; the nearest, {nearest.host}: {nearest.reason} ({wanted})"
+    named = tuple((str(reason), number) for reason, number in refusals)
+    return BlockedBy(app_id, Block.OFFERS, message, count, refusals=named, nearest=nearest)
+
+
+def _running(app_id: AppId, counts: _Counts) -> BlockedBy | None:
+    for block, count, message in (
+        (Block.LAUNCH, counts.pending, "launched, not running yet"),
+        (Block.HEALTH, counts.unhealthy, "running, not healthy"),
+        (Block.READINESS, counts.unready, "healthy, not ready"),
+        (Block.PROVING, counts.unproven, "healthy, not for long enough"),
+    ):
+        if count:
+            return BlockedBy(app_id, block, message, count)
+    return None
+
+
+def _ending(world: World, app_id: AppId) -> BlockedBy:
+    """Name how many tasks are still being ended."""
+    tallies = world.tallies.get(app_id, {}).values()
+    count = sum(t.count(Bucket.DOOMED) + t.count(Bucket.RECYCLING) for t in tallies)
+    return BlockedBy(app_id, Block.KILL, "tasks are being ended", count)
