@@ -13,7 +13,10 @@ from typing import TypeAlias, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
+import structlog
 from attrs import define, field, frozen
+
+log = structlog.get_logger("egret.local.httpserver")
 
 HEAD_BYTES_MAX = 64 * 1024
 BODY_BYTES_MAX = 256 * 1024 * 1024
@@ -165,7 +168,7 @@ class _Connection(asyncio.Protocol):
                 return
             if request is None:
                 break
-            reply = self._server.handler(request)
+            reply = self._answer(request)
             if isinstance(reply, Awaitable):
                 self._flush(out)
                 self._task = asyncio.ensure_future(self._finish(reply, request))
@@ -174,8 +177,19 @@ class _Connection(asyncio.Protocol):
                 return
         self._flush(out)
 
+    def _answer(self, request: Request) -> Reply | Awaitable[Reply]:
+        try:
+            return self._server.handler(request)
+        except Exception:  # A bug of ours in one request must not hang the client for ever.
+            log.exception("request_failed", path=request.path)
+            return text_response(500, "The embedded cluster failed; see its log")
+
     async def _finish(self, awaited: Awaitable[Reply], request: Request) -> None:
-        reply = await awaited
+        try:
+            reply = await awaited
+        except Exception:  # As above.
+            log.exception("request_failed", path=request.path)
+            reply = text_response(500, "The embedded cluster failed; see its log")
         self._task = None
         out: list[bytes] = []
         if self._transport is not None and self._write(reply, request, out):

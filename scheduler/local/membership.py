@@ -125,6 +125,9 @@ def _recover_task(master: Master, agent: AgentRecord, task: Task, *, was_unreach
     agent.tasks.add((framework.id, task.id))
     if task.is_terminal:
         task.released = True
+        # Its end may have been acknowledged here while the agent could not hear of it.
+        for ended in [t for t in framework.completed if t.id == task.id]:
+            framework.completed.remove(ended)
     else:
         agent.free = agent.free.minus(task.resources)
     if was_unreachable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from typing import Any, TypeAlias, cast
 
 from attrs import frozen
@@ -84,10 +85,19 @@ def _check_one(item: Any, rule: Field, name: str, path: str, missing: list[str])
 
 def _is_kind(item: Any, kind: str) -> bool:
     if kind == "number":
-        return isinstance(item, int | float | str) and not isinstance(item, bool)
+        return _is_number(item)
     if kind == "boolean":
         return isinstance(item, bool)
     return isinstance(item, str)
+
+
+def _is_number(item: Any) -> bool:
+    if isinstance(item, bool) or not isinstance(item, int | float | str):
+        return False
+    try:
+        return math.isfinite(float(item))
+    except ValueError:
+        return False
 
 
 def _check_base64(text: str, name: str) -> None:

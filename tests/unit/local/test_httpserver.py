@@ -18,6 +18,10 @@ from scheduler.local.httpserver import (
 def _answer(request: Request) -> Reply | Awaitable[Reply]:
     if request.path == "/late":
         return _late()
+    if request.path == "/bug":
+        raise KeyError(request.path)
+    if request.path == "/late-bug":
+        return _late_bug()
     if request.path == "/drop":
         return Dropped
     if request.path == "/stream":
@@ -32,6 +36,11 @@ def _answer(request: Request) -> Reply | Awaitable[Reply]:
 async def _late() -> Reply:
     await asyncio.sleep(0.1)
     return text_response(200, "late")
+
+
+async def _late_bug() -> Reply:
+    await asyncio.sleep(0)
+    raise KeyError("late")
 
 
 Talk = Callable[[bytes], Awaitable[bytes]]
@@ -109,6 +118,12 @@ async def test_connection_close_is_honoured(talk: Talk) -> None:
     received = await talk(b"GET /one HTTP/1.1\r\nConnection: close\r\n\r\n" + END)
     assert b"/one" in received
     assert b"/END" not in received
+
+
+async def test_a_bug_in_one_request_is_a_500_and_the_connection_goes_on(talk: Talk) -> None:
+    received = await talk(b"GET /bug HTTP/1.1\r\n\r\nGET /late-bug HTTP/1.1\r\n\r\n" + END)
+    assert received.count(b"HTTP/1.1 500") == 2
+    assert b"/END" in received
 
 
 async def test_a_dropped_request_ends_the_connection_without_a_word(talk: Talk) -> None:
