@@ -146,8 +146,10 @@ def decide(*, wanted: int, bounds: Bounds, new: Side, old: Side) -> Moves:
         return Moves(create=create, end_new=end_new)
     if not bounds.may_end_old:
         return Moves(create=create, end_new=end_new)
-    # A new one that has ended as it may fills its place for good: it holds no old one back.
-    spare = max(0, new.serving + new.done + old.serving - bounds.floor)
+    # A new one that has ended as it may fills its place for good: it holds no old one back. Of
+    # a surplus those are the first to go.
+    done = max(0, new.done - end_new)
+    spare = max(0, new.serving + done + old.serving - bounds.floor)
     end_old = min(old.active, old.active - old.serving + spare) if wanted else old.active
     return Moves(create=create, end_new=end_new, end_old=end_old)
 
