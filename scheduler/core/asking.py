@@ -4,6 +4,7 @@ from scheduler.core.batch import Batch
 from scheduler.core.effects import Reconcile
 from scheduler.core.ids import AgentId, TaskId
 from scheduler.core.reconciliation import Reconciliation
+from scheduler.core.strays import renew_kills
 from scheduler.core.world import World
 
 BATCH_GAP_MS = 1_000
@@ -13,6 +14,7 @@ BATCH_GAP_MS = 1_000
 def begin_round(batch: Batch) -> None:
     """Start a round: all tasks of ours, by name."""
     world = batch.world
+    renew_kills(world)
     ids = [task_id for i in world.instances.values() if (task_id := i.task_id) is not None]
     world.reconciliation = Reconciliation(
         unanswered=dict.fromkeys(ids),

@@ -3,6 +3,7 @@
 from attrs import evolve
 
 from scheduler.core import backoff
+from scheduler.core.app import AppSpec
 from scheduler.core.batch import Batch
 from scheduler.core.deployment import Change
 from scheduler.core.effects import (
@@ -30,6 +31,7 @@ from scheduler.core.lifecycle import step
 from scheduler.core.planning import circle_in, imagine, is_config_change
 from scheduler.core.records import App, AppVersion, Kind
 from scheduler.core.reverts import deploy, give_up, revert
+from scheduler.core.service_ports import assign
 from scheduler.core.signals import Cause, Signal
 from scheduler.core.world import World
 
@@ -57,6 +59,10 @@ def _change_apps(batch: Batch, command: ChangeApps) -> Answer:
     refusal = _refusal(batch.world, command)
     if refusal is not None:
         return refusal
+    upserts = with_service_ports(batch.world, command.upserts)
+    if isinstance(upserts, Rejected):
+        return upserts
+    command = evolve(command, upserts=upserts)
     affected = _affected(command)
     in_the_way = _locks(batch.world, affected)
     too_many = len(batch.world.deployments) - len(in_the_way) >= (
@@ -85,6 +91,15 @@ def _change_apps(batch: Batch, command: ChangeApps) -> Answer:
     for group_id in command.removed_groups:
         batch.delete(Kind.GROUP, group_id)
     return deploy(batch, version, changes, reverts=None)
+
+
+def with_service_ports(world: World, upserts: tuple[Upsert, ...]) -> tuple[Upsert, ...] | Rejected:
+    """Give the definitions the service ports they leave open, before anything is changed."""
+
+    def present(app_id: AppId) -> AppSpec | None:
+        return world.spec_of(app_id) if world.live_app(app_id) is not None else None
+
+    return assign(upserts, world.service_ports, present, *world.settings.service_ports)
 
 
 def _refusal(world: World, command: ChangeApps) -> Rejected | None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from scheduler.core.ids import AgentId, AppId, InstanceId, Version
 from scheduler.core.instance import Condition, Goal, Instance
+from scheduler.core.service_ports import service_ports
 from scheduler.core.world import Bucket, World, field_value
 
 K = TypeVar("K", bound=Hashable)
@@ -27,6 +28,7 @@ def check(world: World) -> list[str]:
         *_wrong_health_counts(world),
         *_wrong_waiting(world),
         *_wrong_locks(world),
+        *_wrong_service_ports(world),
         *_odd_instances(world),
     ]
 
@@ -144,6 +146,16 @@ def _wrong_locks(world: World) -> Iterator[str]:
             wanted[change.app_id] = deployment.id
     found = {app_id: str(lock.deployment_id) for app_id, lock in world.locks.items()}
     yield from _differences("lock", found, wanted)
+
+
+def _wrong_service_ports(world: World) -> Iterator[str]:
+    wanted = {
+        app_id: ports
+        for app_id, app in world.apps.items()
+        if not app.removed
+        and (ports := tuple(p for p in service_ports(world.spec_of(app_id)) if p))
+    }
+    yield from _differences("service ports", world.service_ports.of_app, wanted)
 
 
 def _odd_instances(world: World) -> Iterator[str]:

@@ -21,29 +21,25 @@ from scheduler.core.ids import AppId
 class ServicePorts:
     """The service ports of all apps as they are wanted now; kept by ``World.apply``."""
 
-    __slots__ = ("_of_app", "_uses")
+    __slots__ = ("_uses", "of_app")
 
     def __init__(self) -> None:
-        self._of_app: dict[AppId, tuple[int, ...]] = {}
+        self.of_app: dict[AppId, tuple[int, ...]] = {}
+        """Ports of each app that has any."""
         self._uses: Counter[int] = Counter()
 
     def __contains__(self, port: object) -> bool:
         return port in self._uses
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ServicePorts) and self._of_app == other._of_app
-
-    __hash__ = None  # pyright: ignore[reportAssignmentType] - it changes
-
     def set(self, app_id: AppId, ports: Iterable[int]) -> None:
         """Let an app hold these ports and no others."""
-        for port in self._of_app.pop(app_id, ()):
+        for port in self.of_app.pop(app_id, ()):
             self._uses[port] -= 1
             if not self._uses[port]:
                 del self._uses[port]
         held = tuple(port for port in ports if port)
         if held:
-            self._of_app[app_id] = held
+            self.of_app[app_id] = held
             self._uses.update(held)
 
 

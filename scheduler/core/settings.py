@@ -29,6 +29,9 @@ class Settings:
     """First wait for the unanswered ones; doubles up to ``reconcile_retry_max_ms``."""
     reconcile_retry_max_ms: int = 120_000
     deployments_max: int = 100
+    service_ports: tuple[int, int] = (10_000, 20_000)
+    """Lowest and highest port given to apps that leave a service port open (Marathon:
+    local_port_min, local_port_max)."""
     versions_max: int = 50
     """Versions kept for each app (Marathon: zk_max_versions)."""
     ended_max: int = 10_000

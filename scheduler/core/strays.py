@@ -1,9 +1,10 @@
 """Answer for tasks that no instance stands for: kept, listed, and killed only with proof.
 
 Three kinds of stray. A task of an earlier incarnation, or of an instance with a tombstone, is
-ours and has ended as far as our records go: if Mesos says that it runs, it is killed, a few at a
-time. Any other task of our framework id is a riddle (an old store restored, a second scheduler):
-it is listed and left alone, because killing it could kill a cluster.
+ours and has ended as far as our records go: if Mesos says that it runs, it is killed; a few in
+each round of reconciliation, never many at once. Any other task of our framework id is a riddle
+(an old store restored, a second scheduler): it is listed and left alone, because killing it could
+kill a cluster.
 """
 
 from scheduler.core.batch import Batch
@@ -25,24 +26,33 @@ def on_stray(batch: Batch, update: StatusUpdate) -> None:
     if update.state.is_terminal or update.state in SILENT:
         # A stray out of sight is no stray to count: it is met again when it comes back.
         world.unknown_tasks.pop(update.task_id, None)
+        world.condemned.pop(update.task_id, None)
         return
     ended_by_us = has_ended(world, update.task_id)
     known = world.unknown_tasks.get(update.task_id)
     if known is None or known.state is not update.state:
         batch.publish(UnknownTask(update, ended_by_us=ended_by_us))
-    may_kill = ended_by_us and _may_kill(world, update.task_id)
     world.unknown_tasks[update.task_id] = update
-    if may_kill and known is None:
+    if ended_by_us and update.task_id not in world.condemned and world.stray_kills_left > 0:
+        world.stray_kills_left -= 1
+        world.condemned[update.task_id] = None
         kill_stray(batch, update.task_id)
 
 
 def kill_stray(batch: Batch, task_id: TaskId) -> None:
     """Kill a stray that is proved to be ours and ended, again and again until it is gone."""
-    update = batch.world.unknown_tasks.get(task_id)
+    world = batch.world
+    update = world.unknown_tasks.get(task_id)
     if update is None:
         return
     batch.emit(Kill(task_id, update.agent_id, grace_s=None))
-    batch.world.wake_at(batch.now_ms + batch.world.settings.kill_retry_ms, STRAY_KEY + task_id)
+    world.wake_at(batch.now_ms + world.settings.kill_retry_ms, STRAY_KEY + task_id)
+
+
+def renew_kills(world: World) -> None:
+    """Allow a few strays to be killed in the round of reconciliation that begins."""
+    share = len(world.instances) // 100
+    world.stray_kills_left = max(world.settings.unknown_kill_max, share)
 
 
 def has_ended(world: World, task_id: TaskId) -> bool:
@@ -56,10 +66,3 @@ def has_ended(world: World, task_id: TaskId) -> bool:
         return incarnation <= instance.incarnation and instance.task_id != task_id
     tombstone = world.ended.get(InstanceId(instance_id))
     return tombstone is not None and incarnation <= tombstone.incarnation
-
-
-def _may_kill(world: World, task_id: TaskId) -> bool:
-    """Never many at once: beyond the limit an operator has to look first."""
-    share = len(world.instances) // 100
-    limit = max(world.settings.unknown_kill_max, share)
-    return task_id in world.unknown_tasks or len(world.unknown_tasks) < limit

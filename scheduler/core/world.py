@@ -48,6 +48,7 @@ from scheduler.core.records import (
     Rollout,
 )
 from scheduler.core.reports import Reports
+from scheduler.core.service_ports import ServicePorts, service_ports
 from scheduler.core.settings import Settings
 
 DELAY_KEY = "@"
@@ -166,6 +167,7 @@ class World:
         """Which deployment works on an app, and its part in it."""
         self.waiting: dict[tuple[AppId, Version], None] = {}
         """Config versions that have an instance to launch."""
+        self.service_ports = ServicePorts()
         self.last_version: Version = Version("")
         """The greatest version ever given: the next one is greater."""
 
@@ -203,6 +205,10 @@ class World:
         """Apps whose deployment has failed in this step → why; taken up when it is settled."""
         self.unknown_tasks: dict[TaskId, StatusUpdate] = {}
         """Tasks that Mesos reports for us and that we do not know → what was last said."""
+        self.condemned: dict[TaskId, None] = {}
+        """Those of them that are being killed: proved to be ours and to have ended."""
+        self.stray_kills_left = 0
+        """How many more may be condemned before the next round of reconciliation."""
         self.illegal: Counter[tuple[str, str]] = Counter()
         """(condition, signal) → how often a cell that nobody thought of was met."""
         self.once_healthy = 0
@@ -446,11 +452,14 @@ class World:
         app_id = AppId(key)
         if value is None:
             self.apps.pop(app_id, None)
+            self.service_ports.set(app_id, ())
             self.tallies.pop(app_id, None)
             self.on_agent.pop(app_id, None)
             self.reports.forget(app_id)
         else:
             self.apps[app_id] = value
+            wanted = None if value.removed else self.versions.get(app_id, {}).get(value.version)
+            self.service_ports.set(app_id, service_ports(wanted.spec) if wanted else ())
         self.dirty[app_id] = None
 
     def _apply_version(self, key: str, value: object) -> None:
