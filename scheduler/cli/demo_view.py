@@ -13,7 +13,7 @@ from rich.text import Text
 from scheduler.cli.demo_state import AppView, Snapshot, TaskView
 from scheduler.cli.output import BAD, GOOD, WAITING, make_table
 
-_LINES_BESIDE_TABLE = 20
+_LINES_BESIDE_TABLE = 15
 _COLUMNS = ("app", "instances", "agent", "address", "health", "pid")
 
 
@@ -139,15 +139,14 @@ def plain_line(app: AppView) -> str:
 
 
 def places_lines(places: Places) -> list[str]:
-    """List the addresses."""
-    return [
-        f"Web page  {places.server}/",
-        f"API       {places.server}/v2/apps",
-        f"Metrics   {places.server}/metrics",
-        f"Mesos     {places.mesos}/state",
-        f"Consul    {places.consul}/ui" if places.consul else "Consul    off",
-        f"Logs      {places.work_dir}",
+    """List the addresses, two on a line: everything is to fit on a terminal of 24 lines."""
+    consul = f"{places.consul}/ui" if places.consul else "off"
+    pairs = [
+        ("Web page", f"{places.server}/", "API", f"{places.server}/v2/apps"),
+        ("Mesos", f"{places.mesos}/state", "Metrics", f"{places.server}/metrics"),
+        ("Consul", consul, "Logs", str(places.work_dir)),
     ]
+    return [f"{a:9} {b:29}  {c:8} {d}" for a, b, c, d in pairs]
 
 
 def hint_lines(places: Places, snapshot: Snapshot, app_ids: Sequence[str]) -> list[str]:
