@@ -105,6 +105,7 @@ class Config:
     kill_retry_s: float
     decline_s: float
     reconcile_interval_s: float
+    service_ports: tuple[int, int]
     deployments_max: int
     versions_max: int
     health_checks_max: int
@@ -136,6 +137,8 @@ class Config:
             "task_launch_confirm_timeout": _ms(self.launch_confirm_timeout_s),
             "reconciliation_interval": _ms(self.reconcile_interval_s),
             "decline_offer_duration": _ms(self.decline_s),
+            "local_port_min": self.service_ports[0],
+            "local_port_max": self.service_ports[1],
             "max_running_deployments": self.deployments_max,
         }
 
@@ -150,6 +153,7 @@ class Config:
             discovery=self.consul is not None,
             decline_s=self.decline_s,
             reconcile_interval_ms=_ms(self.reconcile_interval_s),
+            service_ports=self.service_ports,
             deployments_max=self.deployments_max,
             versions_max=self.versions_max,
             roles=(self.mesos_role,),
@@ -265,6 +269,15 @@ def _containerizers(text: str) -> frozenset[str]:
     return names
 
 
+def _port_range(text: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal()):
+        raise ValueError(f"{text!r} is no range of ports such as 10000-20000")
+    if not 0 < int(first) <= int(last) <= 65535:
+        raise ValueError(f"{text!r} is no range of ports from 1 to 65535")
+    return int(first), int(last)
+
+
 def _role(text: str) -> str:
     # Mesos document "Roles": what the master would refuse, long after the start.
     if text in {"", ".", ".."} or text.startswith("-") or any(c in text for c in " \t/\\"):
@@ -371,6 +384,9 @@ OPTIONS: tuple[Option, ...] = (
            "--decline_offer_duration", "SECONDS", name="decline_s"),
     Option("--reconcile-interval", _seconds, "600", "time between two reconciliations",
            "--reconciliation_interval", "SECONDS", name="reconcile_interval_s"),
+    Option("--service-ports", _port_range, "10000-20000",
+           "given to apps that leave a service port open", "--local_port_min, --local_port_max",
+           "FIRST-LAST"),
     Option("--deployments-max", _count, "100", "most deployments at a time",
            "--max_running_deployments", "NUMBER"),
     Option("--versions-max", _count, "50", "versions kept of each app", "--zk_max_versions",

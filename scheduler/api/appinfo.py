@@ -9,6 +9,7 @@ from scheduler.core.health import check_results
 from scheduler.core.ids import AppId, Version
 from scheduler.core.instance import CheckResult, Condition, Instance, TaskState
 from scheduler.core.records import AppVersion, Failure
+from scheduler.core.service_ports import service_ports
 from scheduler.core.times import format_ms
 from scheduler.core.world import World
 from scheduler.spec import to_json
@@ -138,7 +139,7 @@ def task_json(world: World, instance: Instance) -> Json:
         "id": instance.task_id,
         "host": placement.host if placement else None,
         "ports": list(placement.host_ports) if placement else [],
-        "servicePorts": service_ports(spec),
+        "servicePorts": list(service_ports(spec)),
         "slaveId": placement.agent_id if placement else None,
         "state": state_of(instance),
         "stagedAt": _time(instance.staged_at_ms),
@@ -159,14 +160,6 @@ def state_of(instance: Instance) -> TaskState:
     if instance.condition in {Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE}:
         return TaskState.UNREACHABLE
     return instance.task_state or TaskState.STAGING
-
-
-def service_ports(spec: AppSpec) -> list[int]:
-    """List the ports under which load balancers offer the app."""
-    if spec.port_definitions is not None:
-        return [definition.port for definition in spec.port_definitions]
-    mappings = spec.container.port_mappings if spec.container else ()
-    return [mapping.service_port for mapping in mappings]
 
 
 def ip_addresses(instance: Instance) -> list[Json]:

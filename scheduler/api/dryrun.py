@@ -3,15 +3,18 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from attrs import evolve
 from starlette.responses import Response
 
 from scheduler.api.appinfo import step_json
 from scheduler.api.changes import Plan
 from scheduler.api.context import Api
-from scheduler.api.errors import no_app
+from scheduler.api.errors import no_app, refused
 from scheduler.api.replies import json_response
 from scheduler.core.app import AppSpec
+from scheduler.core.commands import with_service_ports
 from scheduler.core.deployment import Change
+from scheduler.core.effects import Rejected
 from scheduler.core.ids import AppId, Version
 from scheduler.core.planning import CyclicDependenciesError, is_config_change, plan
 from scheduler.core.records import App, AppVersion
@@ -38,7 +41,10 @@ def _steps_response(world: World, wanted: Plan, headers: Mapping[str, str]) -> R
         ApiError: the change would be refused.
         InvalidInput: it closes a circle of dependencies.
     """
-    imagined, changes = _imagine(world, wanted)
+    upserts = with_service_ports(world, wanted.upserts)
+    if isinstance(upserts, Rejected):
+        raise refused(upserts)
+    imagined, changes = _imagine(world, evolve(wanted, upserts=upserts))
     try:
         steps = plan(imagined, changes)
     except CyclicDependenciesError:

@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
+from scheduler.core import Settings
 from scheduler.core.instance import TaskState
+from tests.unit.api.conftest import Setup
 
 
 def details_of(answer):
@@ -382,3 +384,56 @@ async def test_a_restart_makes_a_new_config_version(egret):
     app = (await egret.http.get("/v2/apps/a")).json()["app"]
     assert app["versionInfo"]["lastConfigChangeAt"] == answer.json()["version"] != created
     assert (await egret.http.post("/v2/apps/nope/restart")).status_code == 404
+
+
+BRIDGED = {
+    "networks": [{"mode": "container/bridge"}],
+    "container": {"type": "MESOS", "portMappings": [{"containerPort": 80}]},
+}
+
+
+async def service_port_of(egret, app_id):
+    shown = (await egret.http.get(f"/v2/apps{app_id}")).json()["app"]
+    if "portDefinitions" in shown:
+        return [port["port"] for port in shown["portDefinitions"]]
+    return [port["servicePort"] for port in shown["container"]["portMappings"]]
+
+
+async def test_open_service_ports_are_assigned_and_kept(egret):
+    created = (await egret.deploy("/a")).json()
+    assert created["portDefinitions"][0]["port"] == 10_000
+    await egret.deploy("/b", **BRIDGED)
+    assert await service_port_of(egret, "/b") == [10_001]
+    changed = {"id": "/a", "cmd": "sleep 2", "portDefinitions": [{"port": 0}, {"port": 0}]}
+    await egret.http.put("/v2/apps//a?force=true", json=changed)
+    assert await service_port_of(egret, "/a") == [10_000, 10_002]
+
+
+async def test_a_definition_with_open_ports_is_no_change_when_put_again(egret):
+    await egret.deploy("/a", **BRIDGED, instances=0)
+    await egret.deployments_done()
+    version = egret.runtime.world.apps["/a"].version
+    body = {"id": "/a", "cmd": "sleep 1", **BRIDGED, "instances": 0}
+    await egret.http.put("/v2/apps//a?partialUpdate=false", json=body)
+    assert egret.runtime.world.apps["/a"].version == version
+    rehearsal = await egret.http.put("/v2/apps//a?partialUpdate=false&dryRun=true", json=body)
+    assert rehearsal.json() == {"steps": [], "changes": [{"app": "/a", "fields": []}]}
+
+
+@pytest.mark.parametrize("setup", [Setup(Settings(service_ports=(10_000, 10_001)))])
+async def test_no_service_port_left_is_answered_422_and_nothing_is_changed(egret):
+    body = {"id": "/g", "apps": [{"id": f"app-{n}", "cmd": "x"} for n in range(3)]}
+    answer = await egret.http.put("/v2/groups", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["details"] == [
+        {
+            "path": "/portDefinitions",
+            "errors": ["All service ports from 10000 to 10001 are taken"],
+        }
+    ]
+    assert not egret.runtime.world.apps
+
+
+async def test_a_port_that_two_apps_name_is_their_business(egret):
+    await egret.deploy("/a", ports=[8080])
+    await egret.deploy("/b", ports=[8080])
