@@ -6,7 +6,6 @@ agent checkpoints to disk lives in this object, so an agent can die and come bac
 """
 
 import asyncio
-import contextlib
 import uuid
 from collections import deque
 from collections.abc import Callable
@@ -15,8 +14,14 @@ import structlog
 
 from scheduler.local import membership
 from scheduler.local.agent_config import AgentConfig, AgentSettings
-from scheduler.local.docker import container_name, docker_task
-from scheduler.local.executors import AgentExecutor, AgentTask, executor_environment
+from scheduler.local.docker import container_name, docker_task, remove_container
+from scheduler.local.executors import (
+    AgentExecutor,
+    AgentTask,
+    argv_of,
+    executor_environment,
+    task_ids_of,
+)
 from scheduler.local.fetcher import FetchError, fetch_uris
 from scheduler.local.httpserver import HttpServer, Reply, Request
 from scheduler.local.link import Link, LinkedDoor
@@ -279,7 +284,7 @@ class Agent:
                 text = "The embedded cluster has no default executor"
                 self._fail_start(executor, text)
                 return
-            argv = _argv(command)
+            argv = argv_of(command)
         loop = asyncio.get_running_loop()
         framework = self.frameworks[executor.framework_id]
         environment = executor_environment(
@@ -366,7 +371,7 @@ class Agent:
             self._kill_queued(task, task.executor)
 
     def _kill_queued(self, task: AgentTask, executor: AgentExecutor) -> None:
-        executor.queued = [e for e in executor.queued if task.id not in _ids_of(e)]
+        executor.queued = [e for e in executor.queued if task.id not in task_ids_of(e)]
         message = "Killed before delivery to the executor"
         self.report(task, "TASK_KILLED", message, "REASON_TASK_KILLED_DURING_LAUNCH")
         if not executor.live_tasks and not executor.is_shared:
@@ -500,7 +505,7 @@ class Agent:
     def _clean(self, task: AgentTask) -> None:
         """Remove the container of a Docker task that has ended, should its client have died."""
         if task.container is not None and self.settings.docker is not None:
-            remove = _remove_container(self.settings.docker, task.container)
+            remove = remove_container(self.settings.docker, task.container)
             self._spawn(asyncio.ensure_future(remove))
 
     # Messages from executors
@@ -513,30 +518,3 @@ class Agent:
                 agent_id, executor.framework_id, executor.id, data
             )
         )
-
-
-def _argv(command: JsonObject) -> list[str]:
-    if command.get("shell", True):
-        return ["/bin/sh", "-c", str(command.get("value", ""))]
-    arguments = [str(a) for a in command.get("arguments", [])]
-    # The first argument is the process's name by convention; the program is `value`.
-    return [str(command.get("value", "")), *arguments[1:]]
-
-
-def _ids_of(event: JsonObject) -> set[str]:
-    if event["type"] == "LAUNCH":
-        return {event["launch"]["task"]["task_id"]["value"]}
-    return set()
-
-
-async def _remove_container(docker: str, name: str) -> None:
-    with contextlib.suppress(OSError):
-        process = await asyncio.create_subprocess_exec(
-            docker,
-            "rm",
-            "-f",
-            name,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        await process.wait()

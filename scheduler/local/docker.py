@@ -5,6 +5,7 @@ container that outlives its client is removed by name when the task ends.
 """
 
 import asyncio
+import contextlib
 import shutil
 
 from scheduler.local.executors import CLUSTER_MARK
@@ -95,3 +96,17 @@ def _network(docker: JsonObject) -> list[str]:
     if docker.get("privileged"):
         arguments.append("--privileged")
     return arguments
+
+
+async def remove_container(docker: str, name: str) -> None:
+    """Remove a container, if it is still there."""
+    with contextlib.suppress(OSError):
+        process = await asyncio.create_subprocess_exec(
+            docker,
+            "rm",
+            "-f",
+            name,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        await process.wait()

@@ -171,3 +171,19 @@ def executor_environment(
     for variable in command.get("environment", {}).get("variables", []):
         environment[variable["name"]] = variable.get("value", "")
     return environment
+
+
+def argv_of(command: JsonObject) -> list[str]:
+    """Return the arguments of the process that a CommandInfo asks for."""
+    if command.get("shell", True):
+        return ["/bin/sh", "-c", str(command.get("value", ""))]
+    arguments = [str(a) for a in command.get("arguments", [])]
+    # The first argument is the process's name by convention; the program is `value`.
+    return [str(command.get("value", "")), *arguments[1:]]
+
+
+def task_ids_of(event: JsonObject) -> set[str]:
+    """Return the task that a queued LAUNCH is for; a group is delivered as a whole."""
+    if event["type"] == "LAUNCH":
+        return {event["launch"]["task"]["task_id"]["value"]}
+    return set()
