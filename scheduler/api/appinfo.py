@@ -8,7 +8,7 @@ from scheduler.core.deployment import Deployment, Step
 from scheduler.core.health import check_results
 from scheduler.core.ids import AppId, Version
 from scheduler.core.instance import CheckResult, Condition, Instance, TaskState
-from scheduler.core.records import AppVersion, Failure
+from scheduler.core.records import AppVersion, Failure, RolledBack
 from scheduler.core.service_ports import service_ports
 from scheduler.core.times import format_ms
 from scheduler.core.world import World
@@ -48,6 +48,8 @@ TASKS = "tasks"
 LAST_FAILURE = "lastTaskFailure"
 READINESS = "readiness"
 STATS = "taskStats"
+ROLLED_BACK = "rolledBack"
+"""An addition to Marathon: the versions that were taken back, and why."""
 
 LISTED = frozenset({COUNTS, DEPLOYMENTS})
 SINGLE = frozenset({COUNTS, DEPLOYMENTS, TASKS, LAST_FAILURE})
@@ -61,6 +63,7 @@ _EMBEDS = {
     "lastTaskFailure": {LAST_FAILURE},
     "failures": {LAST_FAILURE, DEPLOYMENTS, TASKS},
     "taskStats": {STATS},
+    "rolledBack": {ROLLED_BACK},
 }
 
 
@@ -94,7 +97,19 @@ def app_info(world: World, app_id: AppId, embeds: frozenset[str], now_ms: int) -
         info["tasks"] = [task_json(world, instance) for instance in tasks_of(world, app_id)]
     if STATS in embeds:
         info["taskStats"] = task_stats(world, app_id, now_ms)
+    if ROLLED_BACK in embeds:
+        found = (world.rolled_back.get((app_id, version)) for version in world.versions[app_id])
+        info["rolledBack"] = [rolled_back_json(one) for one in found if one is not None]
     return info
+
+
+def rolled_back_json(rolled_back: RolledBack) -> Json:
+    """Show why a version was taken back."""
+    return {
+        "version": rolled_back.version,
+        "at": format_ms(rolled_back.at_ms),
+        "reason": rolled_back.reason,
+    }
 
 
 def failure_json(failure: Failure) -> Json:

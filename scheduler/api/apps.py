@@ -6,7 +6,14 @@ from typing import Any, cast
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scheduler.api.appinfo import LISTED, SINGLE, app_info, embeds_of, version_json
+from scheduler.api.appinfo import (
+    LISTED,
+    SINGLE,
+    app_info,
+    embeds_of,
+    rolled_back_json,
+    version_json,
+)
 from scheduler.api.bodies import flag, off_loop, read_body, read_json, report_ignored
 from scheduler.api.changes import (
     Plan,
@@ -135,14 +142,18 @@ async def list_versions(api: Api, request: Request) -> Response:
 
 
 async def show_version(api: Api, request: Request) -> Response:
-    """GET /v2/apps/{id}/versions/{version}."""
+    """GET /v2/apps/{id}/versions/{version}; ``embed=rolledBack`` says why it was taken back."""
     app_id = app_id_of(request)
     version = version_of(request.path_params["version"])
     world = await api.settled_world()
     found = world.versions.get(app_id, {}).get(version)
     if found is None or world.live_app(app_id) is None:
         raise no_app(app_id, version)
-    return json_response(version_json(found))
+    shown = version_json(found)
+    rolled_back = world.rolled_back.get((app_id, version))
+    if rolled_back is not None and "rolledBack" in request.query_params.getlist("embed"):
+        shown = {**shown, "rolledBack": rolled_back_json(rolled_back)}
+    return json_response(shown)
 
 
 # ----------------------------------------------------------------------- changing

@@ -1,30 +1,105 @@
-"""Serve /v2/deployments: what is under way, and how to stop it (Marathon page "Deployments")."""
+"""Serve /v2/deployments: what is under way, why, and how to steer it (Marathon page "Deployments").
+
+Pausing, resuming, promoting and aborting are additions to Marathon, as is ``embed=egret``: what
+Marathon's clients do not know stays out of the answer unless it is asked for, because some of
+them refuse unknown keys.
+"""
+
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scheduler.api.appinfo import deployment_json
+from scheduler.api.appinfo import Json, deployment_json
 from scheduler.api.bodies import flag
 from scheduler.api.changes import command
 from scheduler.api.context import Api
+from scheduler.api.queue import miss_json
 from scheduler.api.replies import deployment_response, json_response
+from scheduler.core.deployment import Deployment
 from scheduler.core.effects import Accepted
-from scheduler.core.events import CancelDeployment
-from scheduler.core.ids import DeploymentId
+from scheduler.core.events import CancelDeployment, Command, SteerDeployment, Steering
+from scheduler.core.explain import BlockedBy, blocked_by
+from scheduler.core.ids import DeploymentId, RequestId
+from scheduler.core.times import format_ms
+from scheduler.core.world import World
 
 
-async def list_deployments(api: Api, _request: Request) -> Response:
-    """GET /v2/deployments."""
+async def list_deployments(api: Api, request: Request) -> Response:
+    """GET /v2/deployments; ``embed=egret`` adds what each waits for."""
     world = await api.settled_world()
-    return json_response([deployment_json(world, d) for d in world.deployments.values()])
+    shown = [deployment_json(world, deployment) for deployment in world.deployments.values()]
+    if "egret" in request.query_params.getlist("embed"):
+        now_ms = api.runtime.clock()
+        for item, deployment in zip(shown, world.deployments.values(), strict=True):
+            item["egret"] = _more(world, deployment, now_ms)
+    return json_response(shown)
+
+
+def _more(world: World, deployment: Deployment, now_ms: int) -> Json:
+    return {
+        "startedAt": format_ms(deployment.started_at_ms),
+        "stepStartedAt": format_ms(deployment.step_started_at_ms),
+        "paused": deployment.paused,
+        "promoted": deployment.promoted,
+        "reverts": deployment.reverts,
+        "blockedBy": [_block_json(block) for block in blocked_by(world, deployment.id, now_ms)],
+    }
+
+
+def _block_json(block: BlockedBy) -> Json:
+    shown = {
+        "app": block.app_id,
+        "reason": block.block,
+        "message": block.message,
+        "instances": block.instances,
+        "until": None if block.until_ms is None else format_ms(block.until_ms),
+        "refusals": [{"reason": reason, "offers": n} for reason, n in block.refusals] or None,
+        "nearestMiss": None if block.nearest is None else miss_json(block.nearest),
+    }
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 async def cancel_deployment(api: Api, request: Request) -> Response:
     """DELETE /v2/deployments/{id}: take its changes back, or with ``force`` just stop it (202)."""
     deployment_id = DeploymentId(request.path_params["deployment_id"])
     force = flag(request, "force")
-    answer = await command(
-        api, lambda request_id: CancelDeployment(request_id, deployment_id, force=force)
+    return await _carry_out(
+        api,
+        lambda request_id: CancelDeployment(request_id, deployment_id, force=force),
+        202 if force else 200,
     )
+
+
+async def pause_deployment(api: Api, request: Request) -> Response:
+    """POST /v2/deployments/{id}/pause: replace nothing more for the time being."""
+    return await _steer(api, request, Steering.PAUSE)
+
+
+async def resume_deployment(api: Api, request: Request) -> Response:
+    """POST /v2/deployments/{id}/resume: go on; every deadline starts afresh."""
+    return await _steer(api, request, Steering.RESUME)
+
+
+async def promote_deployment(api: Api, request: Request) -> Response:
+    """POST /v2/deployments/{id}/promote: the canaries are good, replace the others."""
+    return await _steer(api, request, Steering.PROMOTE)
+
+
+async def abort_deployment(api: Api, request: Request) -> Response:
+    """POST /v2/deployments/{id}/abort: take its changes back, as DELETE without force does."""
+    deployment_id = DeploymentId(request.path_params["deployment_id"])
+    return await _carry_out(api, lambda request_id: CancelDeployment(request_id, deployment_id))
+
+
+async def _steer(api: Api, request: Request, verb: Steering) -> Response:
+    deployment_id = DeploymentId(request.path_params["deployment_id"])
+    return await _carry_out(
+        api, lambda request_id: SteerDeployment(request_id, deployment_id, verb)
+    )
+
+
+async def _carry_out(api: Api, make: Callable[[RequestId], Command], status: int = 200) -> Response:
+    answer = await command(api, make)
     assert isinstance(answer, Accepted)
-    return deployment_response(answer, 202 if force else 200)
+    return deployment_response(answer, status)

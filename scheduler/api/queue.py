@@ -65,7 +65,7 @@ def _item(world: World, app_id: AppId, version: Version, now_ms: int, embeds: se
             for offer, reason, at_ms in (report.unused_offers if report else ())
         ]
     if "nearestMiss" in embeds and report is not None and report.nearest is not None:
-        item["nearestMiss"] = _miss(report.nearest)
+        item["nearestMiss"] = miss_json(report.nearest)
     return item
 
 
@@ -106,7 +106,8 @@ def _time(at_ms: int | None) -> str | None:
     return None if at_ms is None else format_ms(at_ms)
 
 
-def _miss(miss: Miss) -> Json:
+def miss_json(miss: Miss) -> Json:
+    """Show what the offer that came closest lacked."""
     return {
         "reason": miss.reason,
         "host": miss.host,

@@ -1,3 +1,6 @@
+import pytest
+
+
 async def test_a_deployment_shows_its_steps_and_where_it_is(egret):
     created = await egret.deploy("/a")
     (shown,) = (await egret.http.get("/v2/deployments")).json()
@@ -72,3 +75,72 @@ async def test_a_delay_is_reset_for_what_waits_only(egret):
     answer = await egret.http.delete("/v2/queue/nope/delay")
     assert answer.status_code == 404
     assert answer.json() == {"message": "Application /nope not found in tasks queue."}
+
+
+# ---------------------------------------------------------------------- additions
+
+
+async def steer(egret, created, verb):
+    deployment_id = created.headers["marathon-deployment-id"]
+    answer = await egret.http.post(f"/v2/deployments/{deployment_id}/{verb}")
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+async def shown_by_egret(egret):
+    (shown,) = (await egret.http.get("/v2/deployments?embed=egret")).json()
+    return shown["egret"]
+
+
+async def test_a_deployment_says_what_it_waits_for_when_asked(egret):
+    await egret.deploy("/big", cpus=32, instances=2)
+    await egret.offer(cpus=16)
+    (plain,) = (await egret.http.get("/v2/deployments")).json()
+    assert "egret" not in plain
+    more = await shown_by_egret(egret)
+    assert (more["paused"], more["promoted"], more["reverts"]) == (None, False, None)
+    (block,) = more["blockedBy"]
+    assert (block["app"], block["reason"], block["instances"]) == ("/big", "offers", 2)
+    assert block["refusals"] == [{"reason": "InsufficientCpus", "offers": 1}]
+    assert block["nearestMiss"]["host"] == "agent-1"
+
+
+async def test_a_deployment_is_paused_and_goes_on(egret):
+    created = await egret.deploy("/a")
+    await steer(egret, created, "pause")
+    more = await shown_by_egret(egret)
+    assert more["paused"] == "paused by an operator"
+    assert [block["reason"] for block in more["blockedBy"]] == ["paused"]
+    await steer(egret, created, "resume")
+    assert (await shown_by_egret(egret))["paused"] is None
+    await egret.run_tasks()
+    await egret.deployments_done()
+
+
+async def test_canaries_are_promoted(egret):
+    created = await egret.deploy("/a")
+    await steer(egret, created, "promote")
+    assert (await shown_by_egret(egret))["promoted"] is True
+
+
+async def test_an_aborted_deployment_is_taken_back_and_its_version_says_why(egret):
+    await egret.deploy("/a", instances=0)
+    await egret.deployments_done()
+    changed = await egret.http.patch("/v2/apps/a", json={"cmd": "sleep 2", "instances": 1})
+    version = changed.json()["version"]
+    answer = await steer(egret, changed, "abort")
+    assert answer.json()["deploymentId"] != changed.json()["deploymentId"]
+    assert (await egret.http.get("/v2/apps/a")).json()["app"]["cmd"] == "sleep 1"
+    plain = (await egret.http.get(f"/v2/apps/a/versions/{version}")).json()
+    assert "rolledBack" not in plain
+    asked = (await egret.http.get(f"/v2/apps/a/versions/{version}?embed=rolledBack")).json()
+    assert (asked["rolledBack"]["version"], asked["rolledBack"]["reason"]) == (version, "cancelled")
+    app = (await egret.http.get("/v2/apps/a?embed=app.rolledBack")).json()["app"]
+    assert app["rolledBack"] == [asked["rolledBack"]]
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "promote", "abort"])
+async def test_steering_an_unknown_deployment_is_answered_404(egret, verb):
+    answer = await egret.http.post(f"/v2/deployments/nope/{verb}")
+    assert answer.status_code == 404
+    assert answer.json() == {"message": "DeploymentPlan nope does not exist"}

@@ -116,5 +116,5 @@ def test_when_no_port_is_left_the_whole_change_is_refused(make, path):
 
 def test_nothing_else_of_a_definition_changes():
     spec = on_host(A, 0, cmd="x", instances=3)
-    (done,) = assign((Upsert(spec, None),), ServicePorts(), {}.get, 1, 2)
-    assert done.spec == evolve(spec, port_definitions=(PortDefinition(1),))
+    done = assign((Upsert(spec, None),), ServicePorts(), {}.get, 1, 2)
+    assert done == (Upsert(evolve(spec, port_definitions=(PortDefinition(1),)), None),)
