@@ -127,7 +127,7 @@ class Cluster:
         if any(not c.is_virtual for c in self._configs):
             docker = await find_docker()
             self._agent_settings = evolve(self._agent_settings, docker=docker)
-            await self._start_guard()
+        await self._start_guard()
         await self._server.start(self._host, self._port)
         master = self._start_master(frozenset())
         for config in self._configs:
@@ -142,6 +142,7 @@ class Cluster:
             str(Path(guard.__file__)),
             self._mark,
             self._agent_settings.docker or "",
+            "" if self._temporary is None else self._temporary.name,
             stdin=asyncio.subprocess.PIPE,
             start_new_session=True,
         )

@@ -2,11 +2,12 @@
 
 Started as a script of its own (standard library only): it waits until its standard input ends,
 which the kernel sees to whatever kills the cluster, and then kills every process that carries the
-cluster's mark in its environment, and every container with it as a label. Usage:
-``guard.py NAME=VALUE DOCKER-BINARY`` (empty: none).
+cluster's mark in its environment, every container with it as a label, and the temporary directory.
+Usage: ``guard.py NAME=VALUE DOCKER-BINARY DIRECTORY`` (the latter two may be empty: none).
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,13 +48,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     while sys.stdin.buffer.read(1024):
         pass
-    mark, docker = sys.argv[1], sys.argv[2]
+    mark, docker, directory = sys.argv[1:4]
     for _ in range(ATTEMPTS_MAX):
         if not kill_marked(mark):
             break
         time.sleep(0.01)
     if docker:
         remove_containers(docker, mark)
+    if directory:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

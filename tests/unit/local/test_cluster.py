@@ -95,10 +95,11 @@ async def _start_alone(*arguments: str) -> tuple[asyncio.subprocess.Process, Jso
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-async def test_a_cluster_that_is_killed_leaves_no_process(
+async def test_a_cluster_that_is_killed_leaves_no_process_and_no_file(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    process, ready = await _start_alone("--work-dir", str(tmp_path / "work"))
+    process, ready = await _start_alone()
+    assert Path(ready["work_dir"]).is_dir()
     scheduler = Scheduler(ready["master"])
     await scheduler.subscribe(framework_info("killed"))
     await _launch(scheduler, "run", command=RUNAWAY.format(tmp_path))
@@ -106,6 +107,7 @@ async def test_a_cluster_that_is_killed_leaves_no_process(
     process.send_signal(number)
     await process.wait()
     await eventually(lambda: not _alive(pids), what="everything to be gone")
+    await eventually(lambda: not Path(ready["work_dir"]).exists(), what="its files to be gone")
     await scheduler.close()
 
 
