@@ -86,13 +86,19 @@ def _unwrapped(body: bytes) -> bytes:
     return body
 
 
-def put_apps(client: Client, apps: Sequence[App], *, force: bool) -> Answer:
+def put_apps(
+    client: Client, apps: Sequence[App], *, force: bool, is_rehearsal: bool = False
+) -> Answer:
     """Send definitions; fields that the scheduler does not know are an error.
+
+    A rehearsal changes nothing and is answered with what would change.
 
     Raises:
         Failure: refused, with every problem under the id of its app.
     """
     params = {"partialUpdate": "false", "strict": "true", "force": str(force).lower()}
+    if is_rehearsal:
+        params["dryRun"] = "true"
     if len(apps) == 1:
         return client.call("PUT", app_path(apps[0]["id"]), params, apps[0])
     try:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from scheduler.cli.app_diff import compare
 from tests.unit.cli.conftest import Stub, an_app
 
 Egret = Callable[..., Result]
@@ -119,27 +118,31 @@ def test_waiting_ends_with_the_deployment(egret: Egret, stub: Stub, tmp_path: Pa
     assert json.loads(result.stdout) == {"deploymentId": "d1", "version": "v", "apps": ["/hello"]}
 
 
-def test_a_diff_shows_only_what_would_change(egret: Egret, stub: Stub, tmp_path: Path) -> None:
-    """Defaults that the scheduler filled in are no difference."""
-    file = write(tmp_path, {"id": "/hello", "cmd": "x y", "cpus": 0.5})
-    full = compare({"id": "/hello", "cmd": "x y", "cpus": 0.1}, None)
-    deployed = json.loads("\n".join(line[1:] for line in full[3:]))
-    stub.on("GET", "/v2/apps/hello", 200, {"app": {**deployed, "version": "v", "tasks": []}})
-    result = egret("app", "diff", file)
-    changed = [line for line in result.stdout.splitlines() if line[0] in "+-"]
-    assert changed == [
+def test_a_diff_shows_what_the_scheduler_would_change(
+    egret: Egret, stub: Stub, tmp_path: Path
+) -> None:
+    cpus = {"field": "cpus", "before": 0.1, "after": 0.5}
+    env = {"field": "env", "before": None, "after": {"A": "b"}}
+    changes = [{"app": "/hello", "fields": [cpus, env]}, {"app": "/same", "fields": []}]
+    stub.on("PUT", "/v2/apps/hello", 200, {"steps": [], "changes": changes})
+    app = {"id": "/hello", "cmd": "x y", "cpus": 0.5, "instances": 1}
+    result = egret("app", "diff", write(tmp_path, app))
+    assert result.exit_code == 1
+    assert [line for line in result.stdout.splitlines() if line[0] in "+-"] == [
         "--- deployed /hello",
         "+++ file /hello",
-        '-  "cpus": 0.1,',
+        '-  "cpus": 0.1',
         '+  "cpus": 0.5,',
+        '+  "env": {',
+        '+    "A": "b"',
+        "+  }",
     ]
-    assert result.exit_code == 1
+    (put,) = [one for one in stub.asked if one.method == "PUT"]
+    assert put.params["dryRun"] == "true"
 
 
 def test_no_difference_is_exit_code_0(egret: Egret, stub: Stub, tmp_path: Path) -> None:
-    app = {"id": "/hello", "cmd": "x y"}
-    full = compare(app, None)
-    deployed = json.loads("\n".join(line[1:] for line in full[3:]))
-    stub.on("GET", "/v2/apps/hello", 200, {"app": deployed})
-    result = egret("app", "diff", write(tmp_path, app))
+    answer = {"steps": [], "changes": [{"app": "/hello", "fields": []}]}
+    stub.on("PUT", "/v2/apps/hello", 200, answer)
+    result = egret("app", "diff", write(tmp_path, {"id": "/hello", "cmd": "x y"}))
     assert (result.exit_code, result.stdout) == (0, "")
