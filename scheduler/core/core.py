@@ -5,6 +5,8 @@ once for the whole batch, for the apps that were touched. Neither does I/O, wait
 time or chance other than through the batch: the same events give the same bytes.
 """
 
+from attrs import evolve
+
 from scheduler.core.asking import begin_round, settle_round
 from scheduler.core.batch import Batch
 from scheduler.core.commands import on_command
@@ -39,7 +41,7 @@ from scheduler.core.events import (
     Tick,
 )
 from scheduler.core.ids import AppId, InstanceId, TaskId
-from scheduler.core.instance import Condition
+from scheduler.core.instance import Condition, Instance
 from scheduler.core.launches import settle_launches
 from scheduler.core.lifecycle import step
 from scheduler.core.records import Framework
@@ -48,8 +50,19 @@ from scheduler.core.signals import Cause, Signal, classify
 from scheduler.core.strays import STRAY_KEY, kill_stray, on_stray
 from scheduler.core.upkeep import settle_app
 from scheduler.core.verdicts import on_probe, on_readiness
-from scheduler.core.world import DELAY_KEY, ROLLOUT_KEY
+from scheduler.core.world import DELAY_KEY, ROLLOUT_KEY, World
 
+_WAITING_FOR_WORD = frozenset(
+    {
+        Condition.PROVISIONED,
+        Condition.STAGING,
+        Condition.STARTING,
+        Condition.UNREACHABLE,
+        Condition.UNREACHABLE_INACTIVE,
+    }
+)
+UNHEARD_LOOK_MS = 10_000
+"""How often an overdue task is looked at again while nothing can be heard of it."""
 SETTLE_ROUNDS_MAX = 1000
 """An app that is still not at rest after so many looks is a bug, not a busy app."""
 
@@ -118,6 +131,10 @@ def resume(batch: Batch) -> None:
     follows from the state when it is settled.
     """
     world = batch.world
+    _be_patient(batch)
+    for rollout in list(world.rollouts.values()):
+        # Without a leader nothing could come further.
+        batch.put(evolve(rollout, progressed_at_ms=batch.now_ms))
     for instance in list(world.instances.values()):
         if instance.condition is Condition.RUNNING:
             step(batch, instance, Cause(Signal.DEADLINE))
@@ -159,6 +176,7 @@ def _on_subscribed(batch: Batch, event: Subscribed) -> None:
     assert world.framework is not None
     assert world.framework.id == event.framework_id, "Mesos gave us another framework id"
     world.connected = True
+    _be_patient(batch)
     world.master = event.master
     world.offers.clear()
     world.suppressed = False
@@ -201,5 +219,26 @@ def _pass_deadlines(batch: Batch) -> None:
         spec = world.spec_at(instance.app_id, instance.version)
         deadline_ms = deadline_of(instance, spec, world.settings)
         is_due = deadline_ms is not None and deadline_ms <= batch.now_ms
-        if is_due or instance.condition is Condition.RUNNING:
+        if is_due and _may_be_unheard(world, instance, batch.now_ms):
+            world.wake_at(max(world.patient_until_ms, batch.now_ms + UNHEARD_LOOK_MS), key)
+        elif is_due or instance.condition is Condition.RUNNING:
             step(batch, instance, Cause(Signal.DEADLINE))
+
+
+def _be_patient(batch: Batch) -> None:
+    """Give everybody time to speak who could not reach us until now."""
+    world = batch.world
+    world.patient_until_ms = batch.now_ms + world.settings.launch_confirm_timeout_ms
+
+
+def _may_be_unheard(world: World, instance: Instance, now_ms: int) -> bool:
+    """Whether a task may have spoken while nobody listened, and Mesos was not asked since.
+
+    Its deadline passes only once it has had its say: a task that ran while the scheduler was
+    away must not be ended for a silence that was ours.
+    """
+    if instance.condition not in _WAITING_FOR_WORD:
+        return False
+    if not world.connected:
+        return True
+    return now_ms < world.patient_until_ms and instance.task_id in world.reconciliation.unanswered

@@ -15,9 +15,8 @@ def deadline_of(instance: Instance, spec: AppSpec, settings: Settings) -> int | 
     since_ms = instance.since_ms
     match instance.condition:
         case Condition.PROVISIONED:
-            # Asked about after one period, given up after the second.
-            periods = instance.unconfirmed_asks + 1
-            return since_ms + periods * settings.launch_confirm_timeout_ms
+            # Asked about after one period, which begins anew then: given up after the second.
+            return since_ms + settings.launch_confirm_timeout_ms
         case Condition.STAGING | Condition.STARTING:
             return (instance.staged_at_ms or since_ms) + settings.launch_timeout_ms
         case Condition.DRAINING:

@@ -232,7 +232,7 @@ def confirm(batch: Batch, instance: Instance, cause: Cause) -> None:
         _send_kill(batch, instance)
         end(batch, instance, cause)
         return
-    asked = evolve(instance, unconfirmed_asks=instance.unconfirmed_asks + 1)
+    asked = evolve(instance, unconfirmed_asks=instance.unconfirmed_asks + 1, since_ms=batch.now_ms)
     batch.put(asked)
     assert asked.task_id is not None
     assert asked.placement is not None
@@ -265,6 +265,9 @@ def look(batch: Batch, instance: Instance, cause: Cause) -> None:
         judge(batch, instance, cause)
     elif instance.healthy_since_ms is not None:
         batch.put(evolve(instance, proven=True))
+    elif batch.now_ms < batch.world.patient_until_ms:
+        # We have only just come: the probes that would have found it healthy have not.
+        batch.world.wake_at(batch.world.patient_until_ms, instance.id)
     else:
         reason = "not healthy in time (update.healthyDeadlineSeconds)"
         batch.world.failed_rollouts[instance.app_id] = f"{instance.task_id} was {reason}"

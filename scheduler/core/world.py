@@ -145,7 +145,7 @@ class AppCounts:
 class World:
     """The state of one leader's term."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings) -> None:  # noqa: PLR0915 - a list of what is known
         self.settings = settings
         self.framework: Framework | None = None
         self.groups: dict[GroupId, Group] = {}
@@ -194,6 +194,8 @@ class World:
 
         # Volatile: of this term, this connection.
         self.connected = False
+        self.patient_until_ms = 0
+        """Until then silence may be our own fault: we have only just come, or come back."""
         self.master: str | None = None
         self.offers = OfferBook()
         self.suppressed = False

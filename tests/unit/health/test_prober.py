@@ -71,8 +71,11 @@ class Script:
             await asyncio.sleep(self.takes_s)
         finally:
             self.running -= 1
-        answer: Any = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return answer(check) if callable(answer) else answer
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if callable(answer):
+            answer = answer(check)
+        assert isinstance(answer, Outcome)
+        return answer
 
 
 def run(script, *, during, concurrency_max=256):
