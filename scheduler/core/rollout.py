@@ -160,7 +160,7 @@ def launch_room(bounds: Bounds, new: Side, old: Side) -> int:
     Not all that was created may be: an instance goes back to waiting when its task ends, and by
     then the target may have shrunk below what is still alive.
     """
-    if old.alive == 0 and new.doomed == 0:
+    if old.active == 0 and old.alive == 0 and new.doomed == 0:
         return sys.maxsize
     return max(0, bounds.ceiling - new.alive - old.alive)
 

@@ -26,6 +26,14 @@ class Target:
     """Whether an operator has approved the canaries."""
 
     @property
+    def holds_old_version(self) -> bool:
+        """Whether an instance of the old version whose task ends is launched as it was."""
+        if not self.is_rolling or self.is_paused:
+            return True
+        policy = self.spec.update
+        return policy is not None and policy.canary_instances > 0 and not self.is_promoted
+
+    @property
     def instances(self) -> int:
         return 0 if self.version is None else self.version.spec.instances
 
@@ -54,5 +62,6 @@ def target_of(world: World, app_id: AppId) -> Target:
         None if version is None else known[version],
         is_rolling=has_begun,
         is_paused=has_begun and deployment.paused is not None,
-        is_promoted=deployment.promoted,
+        # What is reverted to has run before: it needs no canaries.
+        is_promoted=deployment.promoted or deployment.reverts is not None,
     )

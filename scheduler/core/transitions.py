@@ -346,7 +346,7 @@ def _reschedule(batch: Batch, instance: Instance, *, solo: bool, message: str) -
     """Send an instance back to wait for a place, in the version that is wanted now."""
     target = target_of(batch.world, instance.app_id)
     version = instance.version
-    if target.version is not None and target.is_rolling:
+    if target.version is not None and not target.holds_old_version:
         version = target.config_version
     batch.put(
         Instance(

@@ -54,7 +54,7 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
         _forget_removed(batch, app_id)
         return
     new, old = _sides(world, app_id, target)
-    sides = _side(new), _side(old)
+    sides = _side(new), _side(old, is_old=True)
     spec = target.spec
     bounds = stage_of(world, target, *sides)
     watch_progress(batch, app_id, sides[0].serving)
@@ -76,7 +76,7 @@ def launch_room_of(world: World, app_id: AppId) -> int:
     if target.version is None:
         return 0
     new, old = _sides(world, app_id, target)
-    sides = _side(new), _side(old)
+    sides = _side(new), _side(old, is_old=True)
     return launch_room(stage_of(world, target, *sides), *sides)
 
 
@@ -119,16 +119,19 @@ def _sides(world: World, app_id: AppId, target: Target) -> tuple[list[Tally], li
     return [*others, wanted], []
 
 
-def _side(tallies: list[Tally]) -> Side:
+def _side(tallies: list[Tally], *, is_old: bool = False) -> Side:
+    """Count one side. An old instance serves when it is healthy; a new one must be proven, too."""
+
     def total(bucket: Bucket) -> int:
         return sum(tally.count(bucket) for tally in tallies)
 
+    proving = total(Bucket.PROVING)
     return Side(
         scheduled=total(Bucket.SCHEDULED),
         pending=total(Bucket.PENDING),
-        unproven=total(Bucket.UNPROVEN) + total(Bucket.PROVING),
+        unproven=total(Bucket.UNPROVEN) + (0 if is_old else proving),
         unhealthy=total(Bucket.UNHEALTHY),
-        serving=total(Bucket.SERVING),
+        serving=total(Bucket.SERVING) + (proving if is_old else 0),
         unreachable=total(Bucket.UNREACHABLE),
         recycling=total(Bucket.RECYCLING),
         doomed=total(Bucket.DOOMED),

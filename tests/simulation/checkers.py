@@ -13,12 +13,16 @@ from scheduler.core.app import Operator
 from scheduler.core.ids import AppId, FrameworkId, InstanceId, OfferId, TaskId
 from scheduler.core.instance import Condition, Instance, TaskState
 from scheduler.core.records import Framework, Kind, Put, Record
-from scheduler.core.rollout import ceiling_of, floor_of
+from scheduler.core.rollout import bounds_of
 from scheduler.core.targets import target_of
 from scheduler.core.world import Bucket
 from scheduler.runtime.turn import Changes
 from tests.simulation.mesos import SimTask
 from tests.simulation.process import Process, Watch
+
+
+TASKLESS = (Bucket.SCHEDULED, Bucket.DONE, Bucket.INACTIVE)
+"""Buckets that cannot hold a living task, or only one that was given up."""
 
 
 class Violation(AssertionError):
@@ -115,12 +119,12 @@ class Checkers(Watch):
         if target.version is None:
             return
         spec = target.spec
-        ceiling = ceiling_of(
-            spec.instances, spec.upgrade_strategy, is_single=spec.is_single_instance
-        )
+        ceiling = bounds_of(spec).ceiling
+        if spec.update is not None:
+            ceiling = max(ceiling, spec.instances + spec.update.canary_instances)
         tallies = process.world.tallies[app_id].values()
         alive = sum(
-            tally.total - tally.count(Bucket.SCHEDULED) - tally.count(Bucket.INACTIVE)
+            tally.total - sum(tally.count(bucket) for bucket in TASKLESS)
             for tally in tallies
         )
         real = [t for t in self.alive.values() if t.launch.spec.id == app_id]
@@ -162,8 +166,13 @@ class Checkers(Watch):
             target = target_of(world, app_id)
             if target.version is None or not target.is_rolling:
                 continue
-            floor = floor_of(target.instances, target.spec.upgrade_strategy)
+            floor = bounds_of(target.spec).floor
+            wanted = world.tally(app_id, target.config_version)
             serving = sum(t.count(Bucket.SERVING) for t in world.tallies[app_id].values())
+            serving += sum(
+                t.count(Bucket.PROVING) for t in world.tallies[app_id].values() if t is not wanted
+            )
+            serving += wanted.count(Bucket.DONE)
             demand(serving >= floor, "S5", f"{app_id}: {serving} serve, the floor is {floor}")
 
     # -------------------------------------------------------------- the truth

@@ -19,13 +19,19 @@ from scheduler.core.app import (
     Constraint,
     HealthCheck,
     Operator,
+    PortDefinition,
     Resources,
+    RestartMode,
+    RestartPolicy,
     UnreachableStrategy,
+    UpdateOrder,
+    UpdatePolicy,
     UpgradeStrategy,
 )
 from scheduler.core.deployment import Action, ActionKind
 from scheduler.core.deployments import is_satisfied
 from scheduler.core.ids import AppId, RequestId
+from scheduler.core.invariants import check
 from scheduler.core.settings import Settings
 from scheduler.core.world import World
 from scheduler.spec import decode_spec, encode_spec
@@ -177,7 +183,11 @@ class Simulation:
             command = ev.ChangeApps(request_id, restarts=(app_id,), force=force)
         elif roll < 0.8 and world.deployments:
             deployment_id = rng.choice(list(world.deployments))
-            command = ev.CancelDeployment(request_id, deployment_id, force=force)
+            if rng.random() < 0.5:
+                command = ev.CancelDeployment(request_id, deployment_id, force=force)
+            else:
+                verb = rng.choice(list(ev.Steering))
+                command = ev.SteerDeployment(request_id, deployment_id, verb)
         else:
             task_ids = [t for i in world.instances_of(app_id) if (t := i.task_id)]
             if not task_ids:
@@ -195,6 +205,8 @@ class Simulation:
         checks = (HealthCheck(path="/", max_consecutive_failures=3),)
         constraints = (Constraint("hostname", Operator.UNIQUE),)
         inactive_s = rng.choice([0, 0, 5, 30])
+        # One app in some runs asks for ports that only a few instances can have.
+        fixed_port = not sound and rng.random() < 0.1
         return AppSpec(
             id=app_id,
             cmd=cmd,
@@ -215,6 +227,31 @@ class Simulation:
                 ]
             ),
             backoff=Backoff(max_ms=20_000),
+            update=None if sound or rng.random() < 0.6 else self._update_policy(),
+            restart_policy=None if sound or rng.random() < 0.8 else self._restart_policy(),
+            require_ports=fixed_port,
+            port_definitions=(PortDefinition(31_000 + rng.randrange(4) if fixed_port else 0),),
+        )
+
+    def _update_policy(self) -> UpdatePolicy:
+        rng = self.rng
+        return UpdatePolicy(
+            order=rng.choice([None, *UpdateOrder]),
+            max_parallel=rng.choice([None, 1, 2]),
+            min_healthy_s=rng.choice([0, 0, 3]),
+            healthy_deadline_s=rng.choice([None, 10, 30]),
+            progress_deadline_s=rng.choice([None, 15, 60]),
+            auto_revert=rng.random() < 0.5,
+            canary_instances=rng.choice([0, 0, 1, 2]),
+            auto_pause=rng.random() < 0.3,
+        )
+
+    def _restart_policy(self) -> RestartPolicy:
+        rng = self.rng
+        return RestartPolicy(
+            mode=rng.choice(list(RestartMode)),
+            attempts=rng.choice([None, 0, 2]),
+            interval_s=30,
         )
 
     # --------------------------------------------------------------- healing
@@ -255,6 +292,7 @@ class Simulation:
         alive = {task.id for task in self.mesos.live_tasks()}
         found += [f"stray task {task_id}" for task_id in sorted(alive - known)]
         found += [f"ghost task {task_id}" for task_id in sorted(known - alive)]
+        found += check(world)
         if world.illegal:
             found.append(f"illegal cells: {dict(world.illegal)}")
         return found

@@ -239,7 +239,7 @@ async def test_a_connection_lost_before_the_reply_leaves_the_outcome_unknown(har
 
 async def test_a_reply_cut_off_in_the_middle_leaves_the_outcome_unknown(harness: Harness):
     async def half(peer: Peer, request: Request) -> None:
-        await peer.write(b"HTTP/1.1 202 Accep")
+        await peer.write(b"HTTP/1.1 202 Acc")
         peer.writer.close()
 
     harness.master.on_call = half
