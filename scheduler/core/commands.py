@@ -104,6 +104,12 @@ def with_service_ports(world: World, upserts: tuple[Upsert, ...]) -> tuple[Upser
 
 def _refusal(world: World, command: ChangeApps) -> Rejected | None:
     """Check every expectation of a change before anything is changed."""
+    affected = _affected(command)
+    seen: set[AppId] = set()
+    for app_id in affected:
+        if app_id in seen:
+            return Rejected(Refusal.INVALID, app_id, f"App '{app_id}' is named twice")
+        seen.add(app_id)
     for upsert in command.upserts:
         app = world.live_app(upsert.spec.id)
         if app is None and upsert.expect is not None:

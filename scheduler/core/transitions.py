@@ -17,6 +17,7 @@ from scheduler.core.instance import Condition, Goal, Instance
 from scheduler.core.records import Ended, Failure, Kind
 from scheduler.core.signals import Cause, Signal, is_draining
 from scheduler.core.targets import target_of
+from scheduler.core.world import Bucket
 
 UNCONFIRMED_ASKS_MAX = 1
 """How often Mesos is asked about a launch that it never mentioned, before it is replaced."""
@@ -89,6 +90,8 @@ def come_back(batch: Batch, instance: Instance, cause: Cause) -> None:
         condition=Condition.RUNNING if was_running else Condition.STAGING,
         since_ms=batch.now_ms,
         task_state=update.state,
+        mesos_healthy=instance.mesos_healthy if update.healthy is None else update.healthy,
+        addresses=update.addresses or instance.addresses,
     )
     put_health(batch, instance, returned)
 
@@ -107,6 +110,7 @@ def kill_begun(batch: Batch, instance: Instance, cause: Cause) -> None:
             task_state=update.state,
             kill_reason=instance.kill_reason or reason,
             kill_attempts=1,
+            healthy_since_ms=None,
         )
     )
 
@@ -327,6 +331,10 @@ def put_health(batch: Batch, before: Instance, after: Instance) -> None:
 def expunge(batch: Batch, instance: Instance) -> None:
     """Forget an instance; what it launched stays known by its tombstone."""
     batch.delete(Kind.INSTANCE, instance.id)
+    tallies = batch.world.tallies.get(instance.app_id, {}).values()
+    if any(tally.count(Bucket.SCHEDULED) for tally in tallies):
+        # Another may have waited for the room that this one took.
+        batch.world.revive_wanted = True
     if instance.incarnation == 0:
         return
     batch.put(

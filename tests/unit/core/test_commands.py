@@ -504,3 +504,19 @@ def test_every_command_is_answered_exactly_once() -> None:
         handle(batch, command)
     replies = [e.request_id for e in batch.effects if isinstance(e, Reply)]
     assert replies == [command.request_id for command in commands]
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        {"restarts": (WEB, WEB)},
+        {"restarts": (WEB,), "removals": (Removal(WEB, None),)},
+        {"removals": (Removal(WEB, None), Removal(WEB, None))},
+    ],
+)
+def test_a_change_that_names_an_app_twice_is_refused(twice: dict[str, tuple[object, ...]]) -> None:
+    """Which of the two would be meant?"""
+    game = running(spec(instances=1))
+    batch = game.send(evolve(ChangeApps(game.request()), **twice))
+    refused(answer_in(batch), Refusal.INVALID, WEB)
+    assert batch.records == []

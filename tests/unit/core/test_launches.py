@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from attrs import evolve
 
-from scheduler.core.app import Resources
+from scheduler.core.app import Resources, UpgradeStrategy
 from scheduler.core.batch import Batch
 from scheduler.core.effects import Accept, Decline, Revive, Suppress
 from scheduler.core.events import (
@@ -15,8 +15,8 @@ from scheduler.core.events import (
     OfferRescinded,
     OffersReceived,
 )
-from scheduler.core.ids import OfferId
-from scheduler.core.instance import Condition, TaskState
+from scheduler.core.ids import InstanceId, OfferId
+from scheduler.core.instance import Condition, Goal, TaskState
 from scheduler.core.offer import Offer
 from scheduler.core.settings import Settings
 from tests.unit.core.game import (
@@ -24,6 +24,7 @@ from tests.unit.core.game import (
     Game,
     agent,
     effects_in,
+    instance,
     launched_in,
     offer,
     spec,
@@ -301,3 +302,25 @@ def test_a_report_ends_with_the_waiting_however_that_ends() -> None:
     assert game.world.reports.by_class
     game.upsert(spec(instances=0, resources=Resources(cpus_milli=5000, mem_mib=32)), force=True)
     assert game.world.reports.by_class == {}
+
+
+def test_room_that_opens_when_others_have_ended_is_asked_for() -> None:
+    """What waited for room saw its offers declined for long, and would sit that time out."""
+    game = Game()
+    game.install(spec(upgrade_strategy=UpgradeStrategy(1000, 0)))
+    doomed = [
+        instance(
+            Condition.KILLING,
+            id=InstanceId(f"web.instance-{number}"),
+            goal=Goal.DECOMMISSIONED,
+            kill_reason="scaled down",
+        )
+        for number in range(3)
+    ]
+    game.put(instance(Condition.SCHEDULED, id=InstanceId("web.instance-new")), *doomed)
+    game.connect()
+    assert launched_in(game.offer(offer(1), offer(2))) == []
+    asked = [asks(game.send(update(one.task_id, TaskState.KILLED))) for one in doomed[:2]]
+    asked += [asks(game.wait(1000))]
+    assert ["Revive"] in asked
+    assert len(launched_in(game.offer(offer(1)))) == 1

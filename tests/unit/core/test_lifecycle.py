@@ -16,7 +16,7 @@ failure that costs back-off, ``+failure`` one that costs none.
 import pytest
 from attrs import evolve
 
-from scheduler.core.app import UnreachableStrategy
+from scheduler.core.app import HealthCheck, HealthProtocol, UnreachableStrategy
 from scheduler.core.batch import Batch
 from scheduler.core.effects import Kill, Publish, Reconcile
 from scheduler.core.ids import InstanceId, TaskId
@@ -333,3 +333,26 @@ def test_a_rolling_upgrade_relaunches_a_crashed_old_instance_in_the_new_version(
     step(game.batch(), game.world.instances[old.id], crashed)
     wanted = game.world.version_of(WEB).version
     assert game.world.instances[old.id].version == wanted != old.version
+
+
+def test_a_task_that_comes_back_brings_what_has_changed_meanwhile() -> None:
+    """Its agent tells its health and addresses again, perhaps for the only time."""
+    subject = subject_in(Condition.UNREACHABLE)
+    game = Game()
+    check = HealthCheck(protocol=HealthProtocol.MESOS_TCP)
+    game.install(evolve(APP, health_checks=(check,)))
+    game.put(evolve(subject, mesos_healthy=True, addresses=("10.0.0.1",)))
+    news = update(subject.task_id, TaskState.RUNNING, healthy=False, addresses=("10.0.0.2",))
+    game.send(news)
+    assert game.only.mesos_healthy is False
+    assert game.only.healthy_since_ms is None
+    assert game.only.addresses == ("10.0.0.2",)
+
+
+def test_a_task_that_others_kill_is_healthy_no_more() -> None:
+    """Whatever follows its health (discovery, the API) must let go of it."""
+    subject = subject_in(Condition.RUNNING)
+    game = game_with(subject)
+    game.send(update(subject.task_id, TaskState.KILLING))
+    assert game.only.condition is Condition.KILLING
+    assert game.only.healthy_since_ms is None
