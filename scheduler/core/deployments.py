@@ -22,7 +22,7 @@ def settle_deployment(batch: Batch, deployment_id: DeploymentId) -> None:
         return
     while deployment.current_step < len(deployment.steps):
         step = deployment.steps[deployment.current_step]
-        if not all(is_satisfied(batch.world, action) for action in step.actions):
+        if _find_unsatisfied(batch.world, deployment):
             return
         batch.publish(DeploymentStepDone(deployment, step))
         deployment = _next_step(batch, deployment)
@@ -33,9 +33,26 @@ def settle_deployment(batch: Batch, deployment_id: DeploymentId) -> None:
 def drop_deployment(batch: Batch, deployment: Deployment) -> None:
     """Delete a deployment and what was noted of its progress; its apps are free again."""
     batch.delete(Kind.DEPLOYMENT, deployment.id)
+    batch.world.witnesses.pop(deployment.id, None)
     for change in deployment.changes:
         if change.app_id in batch.world.rollouts:
             batch.delete(Kind.ROLLOUT, change.app_id)
+
+
+def _find_unsatisfied(world: World, deployment: Deployment) -> bool:
+    """Whether some action of the present step is unsatisfied.
+
+    The search begins where the last one ended: the app that held the step up then mostly still
+    does, so that an update of one app does not cost a look at all the apps of the step.
+    """
+    actions = deployment.steps[deployment.current_step].actions
+    start = world.witnesses.get(deployment.id, 0) % len(actions)
+    for offset in range(len(actions)):
+        index = (start + offset) % len(actions)
+        if not is_satisfied(world, actions[index]):
+            world.witnesses[deployment.id] = index
+            return True
+    return False
 
 
 def is_satisfied(world: World, action: Action) -> bool:

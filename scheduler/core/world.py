@@ -9,7 +9,7 @@ term of a leader.
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
+from enum import StrEnum
 from typing import TypeVar
 
 from attrs import frozen
@@ -60,7 +60,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Bucket(Enum):
+class Bucket(StrEnum):
     """What an instance counts as when an app is compared with its target."""
 
     SCHEDULED = "scheduled"
@@ -203,6 +203,8 @@ class World:
         self.revived_at_ms: int | None = None
         self.reconciliation = Reconciliation()
         self.reports = Reports()
+        self.witnesses: dict[DeploymentId, int] = {}
+        """Which action of its present step was last seen to hold a deployment up."""
         self.failed_rollouts: dict[AppId, str] = {}
         """Apps whose deployment has failed in this step → why; taken up when it is settled."""
         self.unknown_tasks: dict[TaskId, StatusUpdate] = {}
@@ -280,7 +282,13 @@ class World:
         return None if app is None or app.removed else app
 
     def tally(self, app_id: AppId, version: Version) -> Tally:
-        return self.tallies.setdefault(app_id, {}).setdefault(version, Tally())
+        of_app = self.tallies.get(app_id)
+        if of_app is None:
+            of_app = self.tallies[app_id] = {}
+        tally = of_app.get(version)
+        if tally is None:
+            tally = of_app[version] = Tally()
+        return tally
 
     def instances_of(self, app_id: AppId) -> Iterator[Instance]:
         """Yield an app's instances, by version and bucket: for display, never to decide."""
