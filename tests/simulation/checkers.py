@@ -20,7 +20,6 @@ from scheduler.runtime.turn import Changes
 from tests.simulation.mesos import SimTask
 from tests.simulation.process import Process, Watch
 
-
 TASKLESS = (Bucket.SCHEDULED, Bucket.DONE, Bucket.INACTIVE)
 """Buckets that cannot hold a living task, or only one that was given up."""
 
@@ -124,8 +123,7 @@ class Checkers(Watch):
             ceiling = max(ceiling, spec.instances + spec.update.canary_instances)
         tallies = process.world.tallies[app_id].values()
         alive = sum(
-            tally.total - sum(tally.count(bucket) for bucket in TASKLESS)
-            for tally in tallies
+            tally.total - sum(tally.count(bucket) for bucket in TASKLESS) for tally in tallies
         )
         real = [t for t in self.alive.values() if t.launch.spec.id == app_id]
         seen = sum(1 for t in real if not t.was_out_of_sight)
