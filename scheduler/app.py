@@ -36,7 +36,7 @@ from scheduler.discovery import (
     DiscoverySettings,
     Mode,
 )
-from scheduler.health import Prober
+from scheduler.health import Prober, Readiness
 from scheduler.mesos.driver import DriverConfig
 from scheduler.mesos.endpoint import Credential, Scheme, Tls
 from scheduler.mesos.framework import Framework
@@ -167,7 +167,8 @@ def _build(config: Config, archive: Path) -> _Parts:
     discovery = _discovery(config, runtime)
     if discovery is not None:
         runtime.add_room(DiscoveryRoom(discovery, bus, runtime.fail))
-    runtime.add_room(HealthRoom(prober, runtime.fail))
+    readiness = Readiness(runtime.post, runtime.fail)
+    runtime.add_room(HealthRoom(prober, readiness, runtime.fail))
     runtime.add_room(mesos)
     runtime.connect_mesos(mesos.send)
     _connect_metrics(metrics, runtime, mesos, prober, discovery)

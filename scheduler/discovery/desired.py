@@ -33,10 +33,13 @@ CHECK_TIMEOUT_S = 5
 def is_advertised(instance: Instance, spec: AppSpec, *, is_prober_suspect: bool = False) -> bool:
     """Whether an instance is to be found in Consul.
 
-    It runs (so it does not drain), it is wanted, and its checks, if any, say that it is alive.
-    With a suspect prober, failed probes count for nothing: what was healthy once stays.
+    It runs (so it does not drain), it is wanted, its checks, if any, say that it is alive, and it
+    has said once that it is ready, if it is asked: else an upgrade would send requests to tasks
+    that are still warming up. With a suspect prober, failed probes count for nothing: what was healthy once stays.
     """
     if instance.goal is not Goal.RUNNING or instance.condition is not Condition.RUNNING:
+        return False
+    if spec.readiness_checks and not instance.ready:
         return False
     if is_serving(instance, spec):
         return True

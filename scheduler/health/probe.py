@@ -53,10 +53,10 @@ async def probe(check: ProbeCheck, *, user_agent: str) -> Outcome:
     except OSError as error:
         # ssl.SSLError and socket.gaierror are OSErrors, too.
         is_ours = error.errno in _OUR_FAULTS and not isinstance(error, ssl.SSLError)
-        return Outcome(Answer.IGNORED if is_ours else Answer.DEAD, _cause(error))
+        return Outcome(Answer.IGNORED if is_ours else Answer.DEAD, cause_of(error))
     except UnicodeError as error:
         # A host name that no resolver takes.
-        return Outcome(Answer.DEAD, _cause(error))
+        return Outcome(Answer.DEAD, cause_of(error))
 
 
 def judge_status_line(line: bytes, *, ignore_1xx: bool) -> Outcome:
@@ -74,15 +74,24 @@ def judge_status_line(line: bytes, *, ignore_1xx: bool) -> Outcome:
 
 
 def request_bytes(check: ProbeCheck, *, user_agent: str) -> bytes:
-    """Write the request. A path is escaped, so that no line break in it can forge a header."""
-    path = check.path if check.path.startswith("/") else f"/{check.path}"
-    # What may stand in a path and query stays, "%" included: the path is already escaped.
-    target = quote(path, safe="/?&=%:@!$'()*+,;-._~[]")
-    host = f"[{check.address}]" if ":" in check.address else check.address
+    """Write the request."""
+    host = host_header(check.address, check.port)
     return (
-        f"GET {target} HTTP/1.1\r\nHost: {host}:{check.port}\r\nUser-Agent: {user_agent}\r\n"
-        "Accept: */*\r\nConnection: close\r\n\r\n"
+        f"GET {request_target(check.path)} HTTP/1.1\r\nHost: {host}\r\n"
+        f"User-Agent: {user_agent}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     ).encode("ascii", "replace")
+
+
+def request_target(path: str) -> str:
+    """Escape a path, so that no line break in it can forge a header."""
+    rooted = path if path.startswith("/") else f"/{path}"
+    # What may stand in a path and query stays, "%" included: the path is already escaped.
+    return quote(rooted, safe="/?&=%:@!$'()*+,;-._~[]")
+
+
+def host_header(address: str, port: int) -> str:
+    """Write the value of the header Host."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 class _HttpExchange(asyncio.Protocol):
@@ -120,7 +129,7 @@ class _HttpExchange(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._outcome.done():
-            cause = _cause(exc) if exc else "connection closed without an answer"
+            cause = cause_of(exc) if exc else "connection closed without an answer"
             self._outcome.set_result(Outcome(Answer.DEAD, cause))
 
 
@@ -132,7 +141,7 @@ async def _probe_http(check: ProbeCheck, user_agent: str) -> Outcome:
         lambda: _HttpExchange(request, outcome, ignore_1xx=check.ignore_http_1xx),
         check.address,
         check.port,
-        ssl=_lenient_tls() if check.protocol is HealthProtocol.HTTPS else None,
+        ssl=lenient_tls() if check.protocol is HealthProtocol.HTTPS else None,
     )
     try:
         # Shielded from its own deadline: a verdict that is there counts, however late we look.
@@ -155,7 +164,7 @@ async def _probe_tcp(check: ProbeCheck) -> Outcome:
 _tls_context: ssl.SSLContext | None = None
 
 
-def _lenient_tls() -> ssl.SSLContext:
+def lenient_tls() -> ssl.SSLContext:
     """Return the context for checks: whatever the task speaks is good enough to see it alive."""
     global _tls_context  # noqa: PLW0603 - made once, on first use: it costs milliseconds
     if _tls_context is None:
@@ -167,7 +176,8 @@ def _lenient_tls() -> ssl.SSLContext:
     return _tls_context
 
 
-def _cause(error: Exception) -> str:
+def cause_of(error: Exception) -> str:
+    """Say in a few words why no answer came."""
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     text = str(error) or type(error).__name__

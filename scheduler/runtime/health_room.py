@@ -1,11 +1,12 @@
-"""Let the prober follow the running tasks of a term."""
+"""Let the prober follow the running tasks of a term, and ask those that are not ready."""
 
 import asyncio
 from collections.abc import Callable
 
+from scheduler.core.ids import TaskId
 from scheduler.core.instance import Condition, Instance
 from scheduler.core.world import World
-from scheduler.health import Prober, ProbeTarget, targets_of
+from scheduler.health import Prober, ProbeTarget, Readiness, readiness_target_of, targets_of
 from scheduler.runtime.shell import Term
 from scheduler.runtime.supervision import supervise
 from scheduler.runtime.turn import Changes
@@ -14,8 +15,11 @@ from scheduler.runtime.turn import Changes
 class HealthRoom:
     """Probes what runs, for as long as we lead."""
 
-    def __init__(self, prober: Prober, fail: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, prober: Prober, readiness: Readiness, fail: Callable[[BaseException], None]
+    ) -> None:
         self._prober = prober
+        self._readiness = readiness
         self._fail = fail
         self._world: World | None = None
         self._probing: asyncio.Task[object] | None = None
@@ -27,6 +31,7 @@ class HealthRoom:
             target = self._target_of(instance)
             if target is not None:
                 self._prober.watch(target)
+            self._follow_readiness(instance)
         self._probing = supervise(self._prober.run(), "health", self._fail)
 
     async def stop(self) -> None:
@@ -37,6 +42,7 @@ class HealthRoom:
         if self._probing is not None:
             await asyncio.wait({self._probing})
         self._prober.forget_all()
+        await self._readiness.stop()
         self._world = self._probing = None
 
     def instances_changed(self, changes: Changes) -> None:
@@ -48,6 +54,22 @@ class HealthRoom:
             gone = before.task_id if before is not None else None
             if gone is not None and (target is None or target.task_id != gone):
                 self._prober.forget(gone)
+            if gone is not None and (after is None or _running_task_of(after) != gone):
+                self._readiness.forget(gone)
+            if after is not None:
+                self._follow_readiness(after)
+
+    def _follow_readiness(self, instance: Instance) -> None:
+        task_id = _running_task_of(instance)
+        if self._world is None or task_id is None:
+            return
+        if instance.ready:
+            self._readiness.settle(task_id)
+            return
+        spec = self._world.spec_at(instance.app_id, instance.version)
+        target = readiness_target_of(instance, spec)
+        if target is not None:
+            self._readiness.watch(target)
 
     def _target_of(self, instance: Instance | None) -> ProbeTarget | None:
         if self._world is None or instance is None:
@@ -55,3 +77,7 @@ class HealthRoom:
         if instance.condition is not Condition.RUNNING:
             return None
         return targets_of(instance, self._world.spec_at(instance.app_id, instance.version))
+
+
+def _running_task_of(instance: Instance) -> TaskId | None:
+    return instance.task_id if instance.condition is Condition.RUNNING else None

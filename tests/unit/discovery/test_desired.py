@@ -12,6 +12,7 @@ from scheduler.core.app import (
     NetworkMode,
     PortDefinition,
     PortMapping,
+    ReadinessCheck,
 )
 from scheduler.core.ids import TaskId
 from scheduler.core.instance import CheckResult, Condition, Goal
@@ -43,6 +44,14 @@ def test_every_check_must_be_alive_whether_it_runs_here_or_beside_the_task():
         for beside in (True, False, None):
             instance = evolve(running(CHECKED), checks=(here,), mesos_healthy=beside)
             assert is_advertised(instance, CHECKED) is (here is ALIVE and beside is True)
+
+
+def test_a_task_that_is_asked_whether_it_is_ready_is_advertised_once_it_is():
+    """An upgrade must not send requests to a task that is still warming up."""
+    spec = app(readiness_checks=(ReadinessCheck(),))
+    assert not is_advertised(running(spec), spec)
+    assert not is_advertised(running(spec), spec, is_prober_suspect=True)
+    assert is_advertised(evolve(running(spec), ready=True), spec)
 
 
 def test_a_suspect_prober_takes_nothing_away_from_what_was_healthy_once():

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from attrs import evolve
 
-from scheduler.core.app import AppSpec, HealthCheck
+from scheduler.core.app import AppSpec, HealthCheck, PortDefinition, ReadinessCheck
 from scheduler.core.effects import SchedulerRegistered
 from scheduler.core.events import Event
 from scheduler.core.ids import AppId, Epoch, FrameworkId, InstanceId, Version
@@ -17,16 +17,23 @@ from scheduler.core.records import App, AppVersion, Framework, put
 from scheduler.core.settings import Settings
 from scheduler.core.world import World
 from scheduler.discovery import ConsulAddress, Discovery, DiscoverySettings
-from scheduler.health import Prober
+from scheduler.health import Prober, Readiness
+from scheduler.health.fetch import Request, Response
 from scheduler.runtime import Term
 from scheduler.runtime.discovery_room import DiscoveryRoom
 from scheduler.runtime.health_room import HealthRoom
 from scheduler.telemetry import Bus
+from tests.support import eventually
 from tests.unit.store.samples import FULL_INSTANCE
 
 V1 = Version("2026-11-24T22:17:03.000Z")
 WEB = AppId("/web")
 SPEC = AppSpec(WEB, cmd="x", health_checks=(HealthCheck(path="/"),))
+READY_SPEC = evolve(
+    SPEC,
+    port_definitions=(PortDefinition(name="http-api"),),
+    readiness_checks=(ReadinessCheck(preserve_last_response=True),),
+)
 PLACE = FULL_INSTANCE.placement
 assert isinstance(PLACE, Placement)
 
@@ -43,9 +50,9 @@ KILLING = evolve(RUNNING, condition=Condition.KILLING)
 AGAIN = evolve(RUNNING, incarnation=2)
 
 
-def world_with(*instances: Instance) -> World:
+def world_with(*instances: Instance, spec: AppSpec = SPEC) -> World:
     world = World(Settings())
-    for entity in (AppVersion(SPEC, V1, V1, V1), App(WEB, V1), *instances):
+    for entity in (AppVersion(spec, V1, V1, V1), App(WEB, V1), *instances):
         world.apply(put(entity))
     return world
 
@@ -69,9 +76,23 @@ class TestHealth:
         events: list[Event] = []
         return Prober(events.append, lambda: 0, Random(1), probe=never)  # pyright: ignore[reportArgumentType]
 
+    @pytest.fixture
+    def asked(self) -> list[Request]:
+        return []
+
+    @pytest.fixture
+    def readiness(self, asked: list[Request], failures: Failures) -> Readiness:
+        async def not_yet(request: Request) -> Response:
+            asked.append(request)
+            return Response(503, "text/plain", "warming up")
+
+        return Readiness(lambda _: None, failures.append, fetch=not_yet)
+
     @pytest_asyncio.fixture
-    async def room(self, prober: Prober, failures: Failures) -> AsyncIterator[HealthRoom]:
-        room = HealthRoom(prober, failures.append)
+    async def room(
+        self, prober: Prober, readiness: Readiness, failures: Failures
+    ) -> AsyncIterator[HealthRoom]:
+        room = HealthRoom(prober, readiness, failures.append)
         yield room
         await room.stop()
         assert failures == []
@@ -99,6 +120,32 @@ class TestHealth:
         assert prober.stats().checks == 1
         room.instances_changed([(AGAIN, None)])
         assert prober.stats().checks == 0
+
+    async def test_a_task_is_asked_whether_it_is_ready_from_running_until_it_is(
+        self, room: HealthRoom, readiness: Readiness, asked: list[Request]
+    ):
+        waiting = evolve(RUNNING, ready=False)
+        task_id = waiting.task_id
+        assert task_id is not None
+        await room.start(Term(world_with(SCHEDULED, spec=READY_SPEC), Epoch(1)))
+        room.instances_changed([(SCHEDULED, waiting)])
+        await eventually(lambda: readiness.last_response(task_id), what="an answer")
+        ready = evolve(waiting, ready=True)
+        room.instances_changed([(waiting, ready)])
+        assert readiness.last_response(task_id), "still shown"
+        room.instances_changed([(ready, evolve(ready, condition=Condition.KILLING))])
+        assert readiness.last_response(task_id) is None
+        assert len(asked) == 1
+
+    async def test_a_new_term_goes_on_asking_those_that_were_not_ready(
+        self, room: HealthRoom, asked: list[Request]
+    ):
+        other = evolve(RUNNING, id=InstanceId("web.instance-2"), ready=True)
+        world = world_with(evolve(RUNNING, ready=False), other, spec=READY_SPEC)
+        await room.start(Term(world, Epoch(1)))
+        await eventually(lambda: asked, what="a question")
+        await room.stop()
+        assert len(asked) == 1
 
     async def test_nothing_is_watched_after_the_term(self, room: HealthRoom, prober: Prober):
         await room.start(Term(world_with(RUNNING), Epoch(1)))
