@@ -22,8 +22,7 @@ def deadline_of(instance: Instance, spec: AppSpec, settings: Settings) -> int | 
         case Condition.DRAINING:
             return since_ms + settings.deregister_timeout_ms
         case Condition.KILLING:
-            period_ms = settings.kill_retry_ms + (spec.kill_grace_s or 0) * 1000
-            return since_ms + max(1, instance.kill_attempts) * period_ms
+            return since_ms + max(1, instance.kill_attempts) * kill_period_ms(spec, settings)
         case Condition.UNREACHABLE:
             strategy = spec.unreachable_strategy
             return None if strategy is None else since_ms + strategy.inactive_after_s * 1000
@@ -34,6 +33,11 @@ def deadline_of(instance: Instance, spec: AppSpec, settings: Settings) -> int | 
             return _running_deadline(instance, spec)
         case Condition.SCHEDULED:
             return None
+
+
+def kill_period_ms(spec: AppSpec, settings: Settings) -> int:
+    """Say how long a kill may take before it is sent again: the task's grace comes on top."""
+    return settings.kill_retry_ms + (spec.kill_grace_s or 0) * 1000
 
 
 def _running_deadline(instance: Instance, spec: AppSpec) -> int | None:

@@ -9,7 +9,7 @@ from attrs import evolve
 from scheduler.core import backoff, restarts
 from scheduler.core.app import AppSpec
 from scheduler.core.batch import Batch
-from scheduler.core.deadlines import deadline_of
+from scheduler.core.deadlines import deadline_of, kill_period_ms
 from scheduler.core.effects import InstanceHealthChanged, Kill, Reconcile, UnhealthyKill
 from scheduler.core.events import StatusUpdate
 from scheduler.core.health import Health, health_of, is_serving
@@ -224,8 +224,15 @@ def drained(batch: Batch, instance: Instance, cause: Cause) -> None:
 
 
 def kill_again(batch: Batch, instance: Instance, _cause: Cause) -> None:
-    """The kill had no effect in time: it may have been lost, so send it once more."""
-    again = evolve(instance, kill_attempts=instance.kill_attempts + 1)
+    """The kill had no effect in time: it may have been lost, so send it once more.
+
+    Periods in which nobody was there to send it count as attempts. Otherwise the next deadline
+    would be past as well, and a leader back after an hour would send the kills of a whole hour.
+    """
+    world = batch.world
+    spec = world.spec_at(instance.app_id, instance.version)
+    periods = (batch.now_ms - instance.since_ms) // kill_period_ms(spec, world.settings)
+    again = evolve(instance, kill_attempts=1 + max(instance.kill_attempts, periods))
     batch.put(again)
     _send_kill(batch, again)
 

@@ -125,3 +125,13 @@ def test_the_progress_of_a_deployment_is_not_judged_by_the_time_without_a_leader
     assert game.world.deployments[deployment_id].paused is None
     game.wait(600_000)
     assert game.world.deployments[deployment_id].paused
+
+
+def test_a_kill_under_way_is_not_sent_once_for_every_period_of_the_absence() -> None:
+    subject = instance(Condition.KILLING, kill_reason="scaled down", kill_attempts=1)
+    game = away_with(subject)
+    # One for the new term, one because its time is over.
+    assert len(back_after_an_hour(game)) <= 2
+    game.connect()
+    effects = game.wait_stepwise(game.world.settings.kill_retry_ms)
+    assert [e.task_id for e in effects if isinstance(e, Kill)] == [subject.task_id]
