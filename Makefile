@@ -14,7 +14,7 @@ SEEDS  ?= 20000
 ROUNDS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools tools-consul-go demo test bench lint format sim chaos protos locks clean
+.PHONY: help setup tools tools-consul-go demo test bench lint format sim chaos openapi protos locks clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -78,6 +78,10 @@ $(VENV)/.lint-done: requirements-lint.lock $(VENV)/.setup-done
 format: $(VENV)/.lint-done ## Format the code and sort its imports.
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+openapi: setup ## Write docs/openapi.json from the types that decode and the route table.
+	@$(BIN)/python -c "import sys; from scheduler.api.openapi import as_text; \
+		sys.stdout.buffer.write(as_text())" > docs/openapi.json
 
 protos: setup ## Generate the Python code of the stored records from protos/.
 	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=scheduler/store --pyi_out=scheduler/store \

@@ -50,6 +50,7 @@ from scheduler.runtime.mesos_room import MesosRefused, MesosRoom, TeardownFailed
 from scheduler.spec import SpecRules, decode_spec, encode_spec
 from scheduler.store import Codec, MemoryStore, SqliteStore, StaleEpoch, Store, StoreError
 from scheduler.telemetry import Bus, LogFormat, Metrics, log_fact, set_up_logs
+from scheduler.telemetry.dropwizard import to_dropwizard
 from scheduler.telemetry.metrics import Labelled
 
 _log = structlog.get_logger("app")
@@ -273,6 +274,8 @@ def _api_config(
         marathon_config=config.as_marathon,
         downloads={archive.name: archive},
         render_metrics=lambda: (generate_latest(metrics.registry), CONTENT_TYPE_LATEST),
+        collect_metrics=lambda: to_dropwizard(metrics.registry),
+        metrics_default=config.metrics_default,
         on_request=on_request,
         teardown=teardown,
         abdicate=None if config.store.path is None else runtime.abdicate,

@@ -109,6 +109,7 @@ class Config:
     deployments_max: int
     versions_max: int
     health_checks_max: int
+    metrics_default: str
     log_format: str
     log_level: str
 
@@ -393,6 +394,9 @@ OPTIONS: tuple[Option, ...] = (
            "NUMBER"),
     Option("--health-checks-max", _count, "256", "most health probes at a time",
            "--max_concurrent_marathon_health_checks", "NUMBER"),
+    Option("--metrics-default", _one_of("prometheus", "json"), "prometheus",
+           "what /metrics answers to a client that names no type; json is Marathon's",
+           metavar="FORMAT"),
     Option("--log-format", _one_of("auto", "json", "pretty"), "auto",
            "auto is pretty on a terminal and json elsewhere", metavar="FORMAT"),
     Option("--log-level", _one_of("debug", "info", "warning", "error"), "info",

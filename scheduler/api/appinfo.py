@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import orjson
+
+from scheduler.api.encoded import Encodings, extended
 from scheduler.core.app import AppSpec
 from scheduler.core.deployment import Deployment, Step
 from scheduler.core.health import check_results
-from scheduler.core.ids import AppId, Version
+from scheduler.core.ids import AppId
 from scheduler.core.instance import CheckResult, Condition, Instance, TaskState
 from scheduler.core.records import AppVersion, Failure, RolledBack
 from scheduler.core.service_ports import service_ports
@@ -15,18 +18,13 @@ from scheduler.core.world import World
 from scheduler.spec import to_json
 
 Json = dict[str, Any]
-_CACHED_MAX = 20_000
-_rendered: dict[tuple[AppId, Version], tuple[AppVersion, Json]] = {}
-"""Versions never change, so their JSON is built once. Never handed out to be changed."""
+_versions = Encodings(20_000)
+_tasks = Encodings(100_000)
 
 
 def version_json(version: AppVersion) -> Json:
     """Show one version of an app, without anything that runs."""
-    key = (version.app_id, version.version)
-    found = _rendered.get(key)
-    if found is not None and found[0] is version:
-        return found[1]
-    shown = {
+    return {
         **to_json(version.spec),
         "version": version.version,
         "versionInfo": {
@@ -34,10 +32,12 @@ def version_json(version: AppVersion) -> Json:
             "lastConfigChangeAt": version.config_version,
         },
     }
-    if len(_rendered) >= _CACHED_MAX:
-        _rendered.clear()
-    _rendered[key] = (version, shown)
-    return shown
+
+
+def version_encoded(version: AppVersion) -> bytes:
+    """Encode what ``version_json`` shows; versions never change, so this is done once."""
+    key = (version.app_id, version.version)
+    return _versions.of(key, version, lambda: version_json(version))
 
 
 # --------------------------------------------------------------------------- apps
@@ -77,9 +77,15 @@ def embeds_of(texts: Iterable[str], prefix: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def app_info(world: World, app_id: AppId, embeds: frozenset[str], now_ms: int) -> Json:
-    """Show an app and what the embeds ask for."""
-    info = dict(version_json(world.version_of(app_id)))
+def app_info(world: World, app_id: AppId, embeds: frozenset[str], now_ms: int) -> orjson.Fragment:
+    """Show an app and what the embeds ask for, encoded."""
+    return extended(
+        version_encoded(world.version_of(app_id)), _state_of_app(world, app_id, embeds, now_ms)
+    )
+
+
+def _state_of_app(world: World, app_id: AppId, embeds: frozenset[str], now_ms: int) -> Json:
+    info: Json = {}
     if COUNTS in embeds:
         counts = world.counts_of(app_id)
         info["tasksStaged"] = counts.staged
@@ -94,7 +100,7 @@ def app_info(world: World, app_id: AppId, embeds: frozenset[str], now_ms: int) -
     if LAST_FAILURE in embeds and app_id in world.failures:
         info["lastTaskFailure"] = failure_json(world.failures[app_id])
     if TASKS in embeds:
-        info["tasks"] = [task_json(world, instance) for instance in tasks_of(world, app_id)]
+        info["tasks"] = tasks_encoded(world, tasks_of(world, app_id))
     if STATS in embeds:
         info["taskStats"] = task_stats(world, app_id, now_ms)
     if ROLLED_BACK in embeds:
@@ -145,7 +151,15 @@ def tasks_of(world: World, app_id: AppId) -> Iterator[Instance]:
     return (i for i in world.instances_of(app_id) if i.condition.has_task)
 
 
-def task_json(world: World, instance: Instance) -> Json:
+def tasks_encoded(world: World, instances: Iterable[Instance]) -> list[orjson.Fragment]:
+    """Show the present tasks of instances, encoded."""
+    return [
+        orjson.Fragment(_tasks.of(one.id, one, lambda one=one: _task_json(world, one)))
+        for one in instances
+    ]
+
+
+def _task_json(world: World, instance: Instance) -> Json:
     """Show the present task of an instance."""
     spec = world.spec_at(instance.app_id, instance.version)
     placement = instance.placement

@@ -47,6 +47,10 @@ class ApiConfig:
     (Marathon: event_stream_max_outstanding_messages)."""
     render_metrics: Callable[[], tuple[bytes, str]] = _no_metrics
     """Gives the metrics in Prometheus's format and their content type."""
+    collect_metrics: Callable[[], Mapping[str, Any]] = dict
+    """Gives the metrics in the shape of Marathon's JSON."""
+    metrics_default: str = "prometheus"
+    """What /metrics answers to a client that names no type: prometheus or json."""
     on_request: Callable[[str, str, int, float], None] = _not_counted
     """Told method, route template, status and seconds of every answered request."""
     teardown: Callable[[], Awaitable[None]] | None = None

@@ -9,11 +9,12 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import orjson
 from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scheduler.api.appinfo import app_info, embeds_of, version_json
+from scheduler.api.appinfo import app_info, embeds_of, version_encoded
 from scheduler.api.apps import apps_inside
 from scheduler.api.bodies import flag, off_loop, read_body, report_ignored
 from scheduler.api.changes import Plan, carry_out, upsert_of, version_of
@@ -123,7 +124,9 @@ def _past_json(world: World, group_id: GroupId, version: Version, past: dict[App
     group = world.groups.get(group_id)
     return {
         "id": group_id,
-        "apps": [version_json(past[app_id]) for app_id in tree.apps_of(group_id)],
+        "apps": [
+            orjson.Fragment(version_encoded(past[app_id])) for app_id in tree.apps_of(group_id)
+        ],
         "pods": [],
         "groups": [_past_json(world, child, version, past) for child in tree.groups_of(group_id)],
         "dependencies": list(group.dependencies) if group else [],

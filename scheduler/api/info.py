@@ -60,8 +60,22 @@ async def ping(_api: Api, request: Request) -> Response:
     return Response(status_code=204)
 
 
-async def show_metrics(api: Api, _request: Request) -> Response:
-    """GET /metrics and /metrics/prometheus, in Prometheus's text format."""
+async def show_metrics(api: Api, request: Request) -> Response:
+    """GET /metrics: Prometheus's text, or Marathon's JSON for a client that names that type.
+
+    A client that names neither gets what ``--metrics-default`` says.
+    """
+    accept = request.headers.get("accept", "").lower()
+    wants_json = "application/json" in accept
+    if not wants_json and accept.strip() in {"", "*/*"}:
+        wants_json = api.config.metrics_default == "json"
+    if wants_json:
+        return json_response(api.config.collect_metrics())
+    return await show_prometheus(api, request)
+
+
+async def show_prometheus(api: Api, _request: Request) -> Response:
+    """GET /metrics/prometheus, in Prometheus's text format."""
     body, content_type = api.config.render_metrics()
     return Response(body, headers={"Content-Type": content_type})
 

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scheduler.api.appinfo import Json, version_json
+from scheduler.api.appinfo import Json, version_encoded
 from scheduler.api.changes import app_id_of, command
 from scheduler.api.context import Api
 from scheduler.api.replies import json_response
@@ -56,7 +57,7 @@ def _item(world: World, app_id: AppId, version: Version, now_ms: int, embeds: se
         "role": world.spec_at(app_id, version).role,
         "delay": {"timeLeftSeconds": left_ms // 1000, "overdue": left_ms == 0},
         "since": format_ms(_since_ms(world, app_id, version, report, now_ms)),
-        "app": version_json(world.versions[app_id][version]),
+        "app": orjson.Fragment(version_encoded(world.versions[app_id][version])),
         "processedOffersSummary": _summary(report),
     }
     if "lastUnusedOffers" in embeds:

@@ -6,7 +6,7 @@ from typing import Any, cast
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scheduler.api.appinfo import Json, task_json, tasks_of
+from scheduler.api.appinfo import Json, tasks_encoded, tasks_of
 from scheduler.api.apps import apps_inside, group_of_wildcard
 from scheduler.api.bodies import flag, read_json
 from scheduler.api.changes import app_id_of, command
@@ -27,7 +27,7 @@ async def list_app_tasks(api: Api, request: Request) -> Response:
     """GET /v2/apps/{id}/tasks, or of all apps of a group with ``{group}/*``."""
     world = await api.settled_world()
     found = _tasks(world, _apps_named(world, request))
-    return json_response({"tasks": [task_json(world, instance) for instance in found]})
+    return json_response({"tasks": tasks_encoded(world, found)})
 
 
 async def list_tasks(api: Api, request: Request) -> Response:
@@ -37,7 +37,7 @@ async def list_tasks(api: Api, request: Request) -> Response:
     world = await api.settled_world()
     apps = [app_id for app_id, app in world.apps.items() if not app.removed]
     found = [i for i in _tasks(world, apps) if not wanted or _status(i) in wanted]
-    return json_response({"tasks": [task_json(world, instance) for instance in found]})
+    return json_response({"tasks": tasks_encoded(world, found)})
 
 
 def _status(instance: Instance) -> str:
@@ -117,7 +117,7 @@ async def _kill(api: Api, request: Request, instances: list[Instance], *, single
     scale, wipe = flag(request, "scale"), flag(request, "wipe")
     if scale and wipe:
         raise ApiError(400, "You cannot use scale and wipe at the same time.")
-    shown = [task_json(api.world, instance) for instance in instances]
+    shown = tasks_encoded(api.world, instances)
     task_ids = tuple(task_id for i in instances if (task_id := i.task_id) is not None)
     force = flag(request, "force")
     if task_ids or scale:

@@ -7,6 +7,8 @@ from scheduler.core.records import Group
 from scheduler.core.world import World
 from scheduler.spec import ROOT, Problem, is_inside, parent_of
 
+_BEGINNING = Version("1970-01-01T00:00:00.000Z")
+"""Version of the root before anything has changed, as in Marathon."""
 _CLASH = "Groups and Applications may not have the same identifier."
 
 
@@ -60,7 +62,8 @@ class Tree:
         found.extend(self.world.groups[g].version for g in self.records_at(group_id))
         if group_id == ROOT:
             found.append(self.world.last_version)
-        return max(found, default=group.version if group else self.world.last_version)
+        latest = max(found, default=group.version if group else self.world.last_version)
+        return latest or _BEGINNING
 
 
 def problem_of_names(

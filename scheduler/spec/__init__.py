@@ -16,6 +16,7 @@ from scheduler.spec.paths import (
 from scheduler.spec.problems import InvalidInput, Problem, at
 from scheduler.spec.render import to_json
 from scheduler.spec.rules import FEATURE_GPUS, FEATURE_SECRETS, SpecRules
+from scheduler.spec.schema import component_schemas
 from scheduler.spec.wire import READ_ONLY
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "SpecRules",
     "at",
     "canonical_path",
+    "component_schemas",
     "decode_app",
     "decode_group",
     "decode_spec",

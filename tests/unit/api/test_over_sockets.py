@@ -29,6 +29,7 @@ async def test_a_client_follows_an_app_over_the_wire(egret, base):
     url = f"{base}/v2/events?event_type=deployment_info"
     async with httpx2.AsyncClient() as http, http.stream("GET", url) as stream:
         assert stream.headers["content-type"] == "text/event-stream;charset=UTF-8"
+        assert "content-encoding" not in stream.headers
         lines = stream.aiter_lines()
         assert await anext(lines) == ""
         await egret.deploy("/a")

@@ -3,7 +3,7 @@
 import pytest
 
 from scheduler.api import ApiConfig
-from tests.unit.api.conftest import Setup
+from tests.unit.api.conftest import Setup, evolve, running_egret
 
 
 async def test_an_unknown_path_is_answered_404_in_json(egret):
@@ -170,3 +170,36 @@ class TestWithEverythingAttached:
             answer = await egret.http.get(path)
             assert answer.text == "up 1\n"
             assert answer.headers["content-type"] == "text/plain; version=0.0.4"
+
+    @pytest.mark.parametrize(
+        ("path", "accept", "default", "is_json"),
+        [
+            ("/metrics", "application/json", "prometheus", True),
+            ("/metrics", "text/html, application/json;q=0.9", "prometheus", True),
+            ("/metrics", "text/plain", "json", False),
+            ("/metrics", "*/*", "prometheus", False),
+            ("/metrics", "*/*", "json", True),
+            ("/metrics", "", "json", True),
+            ("/metrics/prometheus", "application/json", "json", False),
+        ],
+    )
+    async def test_the_client_decides_the_form_of_the_metrics(
+        self, setup, path, accept, default, is_json
+    ):
+        collected = {"version": "5.0.0", "gauges": {}}
+        config = evolve(setup.config, metrics_default=default, collect_metrics=lambda: collected)
+        async with running_egret(Setup(config=config)) as egret:
+            answer = await egret.http.get(path, headers={"Accept": accept})
+        assert (answer.text == "up 1\n") is not is_json
+        if is_json:
+            assert answer.json() == collected
+
+
+async def test_large_answers_are_compressed_for_those_who_take_it(egret):
+    await egret.deploy("/a", labels={"pad": "x" * 5_000})
+    packed = await egret.http.get("/v2/apps", headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < 2_000
+    plain = await egret.http.get("/v2/apps", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.json()["apps"][0]["id"] == packed.json()["apps"][0]["id"] == "/a"
