@@ -10,6 +10,7 @@ from collections.abc import Callable
 from scheduler.core.effects import Fact, SchedulerRegistered
 from scheduler.core.ids import FrameworkId
 from scheduler.discovery import Discovery
+from scheduler.discovery import DiscoveryStatus as DiscoveryStatus
 from scheduler.runtime.shell import Term
 from scheduler.runtime.supervision import supervise
 from scheduler.runtime.turn import Changes
@@ -51,10 +52,19 @@ class DiscoveryRoom:
         if self._term is None:
             return
         world = self._term.world
+        is_suspect = world.is_braked
+        if is_suspect:
+            # Before the verdict that engaged the brake could take an entry away for a moment.
+            self._discovery.set_prober_suspect(is_suspect=True)
         for before, after in changes:
             spec = None if after is None else world.spec_at(after.app_id, after.version)
             self._discovery.changed(before, after, spec)
-        self._discovery.set_prober_suspect(is_suspect=world.is_braked)
+        if not is_suspect:
+            self._discovery.set_prober_suspect(is_suspect=False)
+
+    def status(self) -> DiscoveryStatus:
+        """Tell how far Consul is, and what is refused."""
+        return self._discovery.status()
 
     def _on_fact(self, fact: Fact) -> None:
         if isinstance(fact, SchedulerRegistered) and self._syncing is None:
@@ -63,6 +73,8 @@ class DiscoveryRoom:
     def _begin(self, owner: FrameworkId) -> None:
         assert self._term is not None
         world = self._term.world
+        # A new leader must not take away what the one before held on to.
+        self._discovery.set_prober_suspect(is_suspect=world.is_braked)
         self._discovery.start(
             owner,
             self._term.epoch,

@@ -3,13 +3,18 @@
 import asyncio
 from collections.abc import Callable
 
+import structlog
+
 from scheduler.core.ids import TaskId
 from scheduler.core.instance import Condition, Instance
 from scheduler.core.world import World
+from scheduler.health import LastResponse as LastResponse
 from scheduler.health import Prober, ProbeTarget, Readiness, readiness_target_of, targets_of
 from scheduler.runtime.shell import Term
 from scheduler.runtime.supervision import supervise
 from scheduler.runtime.turn import Changes
+
+_log = structlog.get_logger("health")
 
 
 class HealthRoom:
@@ -22,6 +27,7 @@ class HealthRoom:
         self._readiness = readiness
         self._fail = fail
         self._world: World | None = None
+        self._is_braked = False
         self._probing: asyncio.Task[object] | None = None
 
     async def start(self, term: Term) -> None:
@@ -32,6 +38,7 @@ class HealthRoom:
             if target is not None:
                 self._prober.watch(target)
             self._follow_readiness(instance)
+        self._tell_brake(term.world)
         self._probing = supervise(self._prober.run(), "health", self._fail)
 
     async def stop(self) -> None:
@@ -44,6 +51,7 @@ class HealthRoom:
         self._prober.forget_all()
         await self._readiness.stop()
         self._world = self._probing = None
+        self._is_braked = False
 
     def instances_changed(self, changes: Changes) -> None:
         """Watch tasks that began to run, forget those that no longer do."""
@@ -58,6 +66,22 @@ class HealthRoom:
                 self._readiness.forget(gone)
             if after is not None:
                 self._follow_readiness(after)
+        if self._world is not None:
+            self._tell_brake(self._world)
+
+    def last_response(self, task_id: TaskId) -> LastResponse | None:
+        """Return what a task last said of its readiness, if its app asks to keep that."""
+        return self._readiness.last_response(task_id)
+
+    def _tell_brake(self, world: World) -> None:
+        if world.is_braked is self._is_braked:
+            return
+        self._is_braked = world.is_braked
+        _log.warning(
+            "health_brake_engaged" if self._is_braked else "health_brake_released",
+            failing=world.failing,
+            once_healthy=world.once_healthy,
+        )
 
     def _follow_readiness(self, instance: Instance) -> None:
         task_id = _running_task_of(instance)

@@ -7,12 +7,13 @@ from random import Random
 import pytest
 import pytest_asyncio
 from attrs import evolve
+from structlog.testing import capture_logs
 
 from scheduler.core.app import AppSpec, HealthCheck, PortDefinition, ReadinessCheck
 from scheduler.core.effects import SchedulerRegistered
 from scheduler.core.events import Event
 from scheduler.core.ids import AppId, Epoch, FrameworkId, InstanceId, Version
-from scheduler.core.instance import Condition, Instance, Placement
+from scheduler.core.instance import CheckResult, Condition, Instance, Placement
 from scheduler.core.records import App, AppVersion, Framework, put
 from scheduler.core.settings import Settings
 from scheduler.core.world import World
@@ -22,6 +23,7 @@ from scheduler.health.fetch import Request, Response
 from scheduler.runtime import Term
 from scheduler.runtime.discovery_room import DiscoveryRoom
 from scheduler.runtime.health_room import HealthRoom
+from scheduler.runtime.shell import Room
 from scheduler.telemetry import Bus
 from tests.support import eventually
 from tests.unit.store.samples import FULL_INSTANCE
@@ -55,6 +57,24 @@ def world_with(*instances: Instance, spec: AppSpec = SPEC) -> World:
     for entity in (AppVersion(spec, V1, V1, V1), App(WEB, V1), *instances):
         world.apply(put(entity))
     return world
+
+
+ALIVE = CheckResult(alive=True, first_success_ms=1)
+DEAD = CheckResult(alive=False, first_success_ms=1, consecutive_failures=1)
+
+
+def tasks_that_are(*results: CheckResult) -> list[Instance]:
+    return [
+        evolve(RUNNING, id=InstanceId(f"web.instance-{number}"), checks=(result,))
+        for number, result in enumerate(results)
+    ]
+
+
+def turn(world: World, room: Room, before: list[Instance], after: list[Instance]) -> None:
+    """Change the world first and then tell the room, as the runtime does."""
+    for instance in after:
+        world.apply(put(instance))
+    room.instances_changed(list(zip(before, after, strict=True)))
 
 
 class Failures(list[BaseException]):
@@ -147,6 +167,24 @@ class TestHealth:
         await room.stop()
         assert len(asked) == 1
 
+    async def test_the_brake_is_told_once_when_it_engages_and_once_when_it_lets_go(
+        self, room: HealthRoom
+    ):
+        """It asks for an operator: nothing is killed for its health while it holds."""
+        well, ill = tasks_that_are(*[ALIVE] * 6), tasks_that_are(*[DEAD] * 6)
+        world = world_with(*well)
+        with capture_logs() as lines:
+            await room.start(Term(world, Epoch(1)))
+            turn(world, room, well[:3], ill[:3])
+            assert lines == []
+            turn(world, room, well[3:], ill[3:])
+            turn(world, room, ill[:1], ill[:1])
+            turn(world, room, ill, well)
+        assert [(line["event"], line["failing"], line["once_healthy"]) for line in lines] == [
+            ("health_brake_engaged", 6, 6),
+            ("health_brake_released", 0, 6),
+        ]
+
     async def test_nothing_is_watched_after_the_term(self, room: HealthRoom, prober: Prober):
         await room.start(Term(world_with(RUNNING), Epoch(1)))
         await room.stop()
@@ -190,6 +228,30 @@ class TestDiscovery:
         await self.until_desired(discovery, 1)
         room.instances_changed([(alive, None)])
         await self.until_desired(discovery, 0)
+
+    async def test_while_the_brake_holds_no_entry_goes_for_a_failed_check(
+        self, room: DiscoveryRoom, discovery: Discovery
+    ):
+        """So many that fail at once speak of the prober, not of the tasks."""
+        well, ill = tasks_that_are(*[ALIVE] * 6), tasks_that_are(*[DEAD] * 6)
+        world = world_with(*well)
+        world.apply(put(Framework(FrameworkId("f-1"), 0)))
+        await room.start(Term(world, Epoch(1)))
+        await self.until_desired(discovery, 6)
+        turn(world, room, well[:3], ill[:3])
+        await self.until_desired(discovery, 3)
+        turn(world, room, well[3:], ill[3:])
+        await self.until_desired(discovery, 6)
+        turn(world, room, ill[:4], well[:4])
+        await self.until_desired(discovery, 4)
+
+    async def test_a_new_leader_keeps_what_the_brake_held_on_to(
+        self, room: DiscoveryRoom, discovery: Discovery
+    ):
+        world = world_with(*tasks_that_are(*[DEAD] * 6))
+        world.apply(put(Framework(FrameworkId("f-1"), 0)))
+        await room.start(Term(world, Epoch(1)))
+        await self.until_desired(discovery, 6)
 
     async def test_a_new_framework_registers_once_mesos_has_named_it(
         self, room: DiscoveryRoom, discovery: Discovery, bus: Bus
