@@ -116,7 +116,9 @@ class Runtime:
         self._inbox = Inbox(self._wake, surroundings.commands_max)
         self._turns: Turns | None = None
         self._replies: dict[RequestId, asyncio.Future[Answer]] = {}
-        self._barriers: list[tuple[int, asyncio.Future[None]]] = []
+        self._barrier: tuple[int, asyncio.Future[None]] | None = None
+        """Number of the batch under way, and what its readers wait for: one for all of them, so
+        that reads cost no memory while the store is away."""
         self._request_ids = count(1)
         self._is_woken = False
         self._timer: asyncio.TimerHandle | None = None
@@ -198,9 +200,15 @@ class Runtime:
         turns = self._require_lead()
         if turns.durable >= turns.decided:
             return
-        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._barriers.append((turns.decided, durable))
-        await asyncio.wait_for(durable, timeout_s)
+        await asyncio.wait_for(asyncio.shield(self._until_durable(turns)), timeout_s)
+
+    def _until_durable(self, turns: Turns) -> asyncio.Future[None]:
+        """Give what is done when the batch under way is durable."""
+        if self._barrier is None:
+            self._barrier = (turns.decided, asyncio.get_running_loop().create_future())
+        number, durable = self._barrier
+        assert number == turns.decided, "two batches are under way"
+        return durable
 
     def stop(self) -> None:
         """Make ``run`` end soon. Tasks and their registrations stay as they are."""
@@ -310,8 +318,7 @@ class Runtime:
         assert self._term_over is not None
         if turns.durable >= turns.decided:
             return
-        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._barriers.append((turns.decided, durable))
+        durable = self._until_durable(turns)
         await asyncio.wait({durable, self._term_over}, return_when=asyncio.FIRST_COMPLETED)
         if self._term_over.done():
             self._term_over.result()
@@ -330,10 +337,11 @@ class Runtime:
                 turns.advance(self.clock())
         while self._inbox.take() is not None:
             pass
-        for waiting in (*self._replies.values(), *(future for _, future in self._barriers)):
+        barrier, self._barrier = self._barrier, None
+        for waiting in (*self._replies.values(), *((barrier[1],) if barrier else ())):
             if not waiting.done():
                 waiting.set_exception(NotLeader("the lead was lost"))
-        self._barriers.clear()
+                waiting.exception()  # whoever waited may have gone: then nobody has to hear it
         self.world = World(self.settings)
         self._metrics.begin_term(self.world)
         self.epoch = None
@@ -389,10 +397,9 @@ class Runtime:
         self._after_turn(turns)
 
     def _after_turn(self, turns: Turns) -> None:
-        while self._barriers and self._barriers[0][0] <= turns.durable:
-            _, durable = self._barriers.pop(0)
-            if not durable.done():
-                durable.set_result(None)
+        if self._barrier is not None and self._barrier[0] <= turns.durable:
+            self._barrier[1].set_result(None)
+            self._barrier = None
         if self.world.connected and self.leadership.station is Station.SUBSCRIBING:
             self.leadership.enter(Station.ACTIVE)
         if turns.has_work:

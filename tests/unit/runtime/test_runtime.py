@@ -152,6 +152,37 @@ async def test_a_command_waits_while_the_store_fails_and_reads_wait_with_it(
     assert life.runtime.store_problem is None
 
 
+async def test_reads_that_give_up_while_the_store_is_away_leave_nothing_behind(
+    life: Lifetime, store: MemoryStore
+):
+    store.next_fault = lambda: Fault.UNAVAILABLE
+    command = asyncio.create_task(life.runtime.submit(create, timeout_s=30))
+    while life.runtime.store_problem is None:
+        await asyncio.sleep(0.001)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await life.runtime.read_barrier(0.001)
+    _, durable = life.runtime._barrier or pytest.fail("there is nothing to wait for")
+    assert not durable.done()
+    assert not durable._callbacks
+    store.next_fault = lambda: Fault.NONE
+    await life.runtime.read_barrier(30)
+    assert life.runtime._barrier is None
+    assert isinstance(await command, Accepted)
+
+
+async def test_reads_that_wait_when_the_lead_is_lost_are_told(life: Lifetime, store: MemoryStore):
+    store.next_fault = lambda: Fault.UNAVAILABLE
+    command = asyncio.create_task(life.runtime.submit(create, timeout_s=30))
+    while life.runtime.store_problem is None:
+        await asyncio.sleep(0.001)
+    reads = [asyncio.create_task(life.runtime.read_barrier(30)) for _ in range(3)]
+    await asyncio.sleep(0)
+    life.runtime.stop()
+    ends = await asyncio.gather(command, *reads, return_exceptions=True)
+    assert [type(end) for end in ends] == [NotLeader] * 4
+
+
 async def test_a_lost_epoch_ends_the_term_and_begins_a_new_one(life: Lifetime, store: MemoryStore):
     other = store.campaign()
     assert isinstance(other, Elected)
