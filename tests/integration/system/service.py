@@ -10,13 +10,14 @@ import os
 import signal
 import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 TASK_ID = os.environ["MESOS_TASK_ID"]
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        is_sick = os.path.exists(os.environ.get("SICK", "/nonexistent"))
+        is_sick = Path(os.environ.get("SICK", "/nonexistent")).exists()
         body = TASK_ID.encode()
         self.send_response(500 if is_sick else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -32,7 +33,7 @@ def on_term(*_):
         url = f"{os.environ['CONSUL']}/v1/catalog/service/{os.environ['SERVICE']}"
         with urllib.request.urlopen(url) as answer:
             mine = [row for row in json.load(answer) if TASK_ID in row["ServiceID"]]
-        with open(os.environ["EVIDENCE"], "a") as evidence:
+        with Path(os.environ["EVIDENCE"]).open("a") as evidence:
             evidence.write(f"{len(mine)}\n")
     os._exit(0)
 

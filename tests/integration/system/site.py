@@ -64,10 +64,14 @@ class Mesos:
     def control(self, what: str, **body: Any) -> dict[str, Any]:
         """Break the embedded cluster."""
         assert self._cluster is not None
-        request = Request(
-            f"{self._cluster.control}/{what}", method="POST", data=json.dumps(body).encode()
-        )
-        with urlopen(request, timeout=30) as answer:
+        data = json.dumps(body).encode()
+        with urlopen(f"{self._cluster.control}/{what}", data=data, timeout=30) as answer:
+            return json.load(answer)
+
+    def look(self) -> dict[str, Any]:
+        """What the embedded cluster says of itself."""
+        assert self._cluster is not None
+        with urlopen(f"{self._cluster.control}/state", timeout=30) as answer:
             return json.load(answer)
 
     def teardown(self, framework_id: str) -> None:
@@ -103,9 +107,9 @@ class Egret(Scheduler):
         self.process.wait()
 
     def down(self) -> None:
-        """Stop, and end the framework with all its tasks."""
+        """Stop, and end the framework with all its tasks, unless the cluster has ended first."""
         self.close()
-        if self.framework_id:
+        with contextlib.suppress(URLError):
             self.mesos.teardown(self.framework_id)
             wait_for(lambda: not self.running(), "the framework's tasks have ended")
 
@@ -180,8 +184,17 @@ class Egret(Scheduler):
         return self.until_running(count, part_of(app_id))
 
     def pids(self, comm: str = "sleep") -> dict[str, int]:
-        """Process of each running task, by task id; ``comm`` is the program it has become."""
-        return pids_of(self.running(), comm)
+        """Process of each running task, by task id; ``comm`` is the program it becomes.
+
+        A task counts as running a moment before its shell has become that program.
+        """
+
+        def found() -> tuple[dict[str, int]] | None:
+            running = self.running()
+            pids = pids_of(running, comm)
+            return (pids,) if set(pids) == running else None
+
+        return wait_for(found, "every running task has its process")[0]
 
 
 def part_of(app_id: str) -> str:
