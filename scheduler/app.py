@@ -21,7 +21,7 @@ from random import Random
 
 import structlog
 import uvicorn
-from attrs import frozen
+from attrs import evolve, frozen
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 
@@ -168,12 +168,17 @@ def _build(config: Config, archive: Path) -> _Parts:
     discovery = _discovery(config, runtime)
     if discovery is not None:
         runtime.add_room(DiscoveryRoom(discovery, bus, runtime.fail))
-    readiness = Readiness(runtime.post, runtime.fail)
-    runtime.add_room(HealthRoom(prober, readiness, runtime.fail))
+    health = HealthRoom(prober, Readiness(runtime.post, runtime.fail), runtime.fail)
+    runtime.add_room(health)
     runtime.add_room(mesos)
     runtime.connect_mesos(mesos.send)
     _connect_metrics(metrics, runtime, mesos, prober, discovery)
     api_config = _api_config(config, metrics, runtime, mesos, archive)
+    api_config = evolve(
+        api_config,
+        discovery=None if discovery is None else discovery.status,
+        last_response=health.last_response,
+    )
     api = create_app(runtime, api_config)
     return _Parts(runtime, api, metrics)
 
@@ -240,6 +245,7 @@ def _discovery(config: Config, runtime: Runtime) -> Discovery | None:
             address=ConsulAddress(config.consul, config.consul_token_file, config.consul_ca),
             mode=Mode(config.consul_mode),
             default=DefaultDiscovery(config.discovery_default),
+            agent_url=config.consul_agent_url,
         ),
         runtime.post,
         on_stale,

@@ -96,6 +96,7 @@ class Config:
     consul: str | None
     """None: no discovery."""
     consul_mode: str
+    consul_agent_url: str | None
     consul_token_file: Path | None
     consul_ca: Path | None
     consul_deregister_timeout_s: float
@@ -259,6 +260,14 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _agent_url(text: str) -> str:
+    left = text.replace("{host}", "host")
+    if "{" in left or "}" in left:
+        raise ValueError(f"{text!r} has another placeholder than {{host}}")
+    _url(left)
+    return text.rstrip("/")
+
+
 def _consul(text: str) -> str | None:
     return None if text == "off" else _url(text)
 
@@ -365,6 +374,9 @@ OPTIONS: tuple[Option, ...] = (
            metavar="URL|off"),
     Option("--consul-mode", _one_of("catalog", "agent"), "catalog",
            "register with synthetic nodes in the catalog, or with the agents", metavar="MODE"),
+    Option("--consul-agent-url", _agent_url, None,
+           "mode agent: where the Consul agent of a host is, such as http://{host}:8500;"
+           " default: the one of --consul for all hosts", metavar="URL"),
     Option("--consul-token-file", _file, None, "file that holds the ACL token", metavar="FILE"),
     Option("--consul-ca", _file, None,
            "certificate authorities a https Consul is checked against", metavar="FILE"),
@@ -485,6 +497,8 @@ def _contradictions(values: dict[str, Any]) -> list[str]:
             f"--http {http} lets other machines in, and nobody has to authenticate:"
             " give --insecure to want that, or listen on 127.0.0.1"
         )
+    if values["consul_agent_url"] is not None and values["consul_mode"] != "agent":
+        problems.append("--consul-agent-url has a meaning only with --consul-mode agent")
     if (values["mesos_secret"] is None) != (values["mesos_principal"] is None):
         problems.append("--mesos-principal and --mesos-secret-file belong together")
     if (values["mesos_client_cert"] is None) != (values["mesos_client_key"] is None):

@@ -9,15 +9,17 @@ from scheduler.api.encoded import Encodings, extended
 from scheduler.core.app import AppSpec
 from scheduler.core.deployment import Deployment, Step
 from scheduler.core.health import check_results
-from scheduler.core.ids import AppId
+from scheduler.core.ids import AppId, TaskId
 from scheduler.core.instance import CheckResult, Condition, Instance, TaskState
 from scheduler.core.records import AppVersion, Failure, RolledBack
 from scheduler.core.service_ports import service_ports
 from scheduler.core.times import format_ms
 from scheduler.core.world import World
+from scheduler.runtime.health_room import LastResponse
 from scheduler.spec import to_json
 
 Json = dict[str, Any]
+LastResponses = Callable[[TaskId], LastResponse | None]
 _versions = Encodings(20_000)
 _tasks = Encodings(100_000)
 
@@ -77,11 +79,18 @@ def embeds_of(texts: Iterable[str], prefix: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def app_info(world: World, app_id: AppId, embeds: frozenset[str], now_ms: int) -> orjson.Fragment:
+def app_info(
+    world: World,
+    app_id: AppId,
+    embeds: frozenset[str],
+    now_ms: int,
+    last_response: LastResponses,
+) -> orjson.Fragment:
     """Show an app and what the embeds ask for, encoded."""
-    return extended(
-        version_encoded(world.version_of(app_id)), _state_of_app(world, app_id, embeds, now_ms)
-    )
+    state = _state_of_app(world, app_id, embeds, now_ms)
+    if READINESS in embeds:
+        state["readinessCheckResults"] = readiness_json(world, app_id, last_response)
+    return extended(version_encoded(world.version_of(app_id)), state)
 
 
 def _state_of_app(world: World, app_id: AppId, embeds: frozenset[str], now_ms: int) -> Json:
@@ -95,8 +104,6 @@ def _state_of_app(world: World, app_id: AppId, embeds: frozenset[str], now_ms: i
     if DEPLOYMENTS in embeds:
         deployment = world.deployment_of(app_id)
         info["deployments"] = [] if deployment is None else [{"id": deployment.id}]
-    if READINESS in embeds:
-        info["readinessCheckResults"] = readiness_json(world, app_id)
     if LAST_FAILURE in embeds and app_id in world.failures:
         info["lastTaskFailure"] = failure_json(world.failures[app_id])
     if TASKS in embeds:
@@ -132,15 +139,31 @@ def failure_json(failure: Failure) -> Json:
     }
 
 
-def readiness_json(world: World, app_id: AppId) -> list[Json]:
+def readiness_json(world: World, app_id: AppId, last_response: LastResponses) -> list[Json]:
     """Show the readiness of each running task of an app that has readiness checks."""
     checks = world.spec_of(app_id).readiness_checks
+    if not checks:
+        return []
     return [
-        {"name": check.name, "taskId": instance.task_id, "ready": instance.ready}
+        _readiness(check.name, instance.task_id, instance, last_response)
         for instance in world.instances_of(app_id)
-        if instance.condition is Condition.RUNNING
+        if instance.condition is Condition.RUNNING and instance.task_id is not None
         for check in checks
     ]
+
+
+def _readiness(
+    name: str, task_id: TaskId, instance: Instance, last_response: LastResponses
+) -> Json:
+    shown: Json = {"name": name, "taskId": task_id, "ready": instance.ready}
+    last = last_response(task_id)
+    if last is not None and last.name == name:
+        shown["lastResponse"] = {
+            "status": last.response.status,
+            "contentType": last.response.content_type,
+            "body": last.response.body,
+        }
+    return shown
 
 
 # -------------------------------------------------------------------------- tasks
@@ -291,7 +314,7 @@ def _stats_of(world: World, tasks: list[Instance], now_ms: int) -> Json | None:
 # -------------------------------------------------------------------- deployments
 
 
-def deployment_json(world: World, deployment: Deployment) -> Json:
+def deployment_json(world: World, deployment: Deployment, last_response: LastResponses) -> Json:
     """Show a deployment under way; steps are counted from 1, as Marathon does."""
     steps = deployment.steps
     current = steps[deployment.current_step] if deployment.current_step < len(steps) else Step(())
@@ -305,7 +328,7 @@ def deployment_json(world: World, deployment: Deployment) -> Json:
             {
                 "action": action.kind,
                 "app": action.app_id,
-                "readinessCheckResults": readiness_json(world, action.app_id)
+                "readinessCheckResults": readiness_json(world, action.app_id, last_response)
                 if world.live_app(action.app_id)
                 else [],
             }

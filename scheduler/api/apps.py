@@ -64,7 +64,7 @@ async def list_apps(api: Api, request: Request) -> Response:
     world = await api.settled_world()
     now_ms = api.runtime.clock()
     apps = [
-        app_info(world, app_id, embeds, now_ms)
+        app_info(world, app_id, embeds, now_ms, api.config.last_response)
         for app_id, app in world.apps.items()
         if not app.removed and keep(world.spec_of(app_id))
     ]
@@ -79,7 +79,10 @@ async def show_app(api: Api, request: Request) -> Response:
     group_id = group_of_wildcard(request)
     if group_id is not None:
         embeds = LISTED | embeds_of(texts, "apps.") | embeds_of(texts, "app.")
-        apps = [app_info(world, app_id, embeds, now_ms) for app_id in apps_inside(world, group_id)]
+        apps = [
+            app_info(world, app_id, embeds, now_ms, api.config.last_response)
+            for app_id in apps_inside(world, group_id)
+        ]
         return json_response({"*": apps})
     app_id = app_id_of(request)
     if world.live_app(app_id) is None:
@@ -87,7 +90,9 @@ async def show_app(api: Api, request: Request) -> Response:
     # "apps." too: clients write either, and Marathon reads both.
     embeds = SINGLE | embeds_of(texts, "app.") | embeds_of(texts, "apps.")
     headers = {"ETag": f'"{world.apps[app_id].version}"'}
-    return json_response({"app": app_info(world, app_id, embeds, now_ms)}, headers=headers)
+    return json_response(
+        {"app": app_info(world, app_id, embeds, now_ms, api.config.last_response)}, headers=headers
+    )
 
 
 def group_of_wildcard(request: Request) -> GroupId | None:

@@ -28,7 +28,10 @@ from scheduler.core.world import World
 async def list_deployments(api: Api, request: Request) -> Response:
     """GET /v2/deployments; ``embed=egret`` adds what each waits for."""
     world = await api.settled_world()
-    shown = [deployment_json(world, deployment) for deployment in world.deployments.values()]
+    shown = [
+        deployment_json(world, deployment, api.config.last_response)
+        for deployment in world.deployments.values()
+    ]
     if "egret" in request.query_params.getlist("embed"):
         now_ms = api.runtime.clock()
         for item, deployment in zip(shown, world.deployments.values(), strict=True):

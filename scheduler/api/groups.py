@@ -76,7 +76,8 @@ def _group_json(api: Api, tree: Tree, group_id: GroupId, embeds: frozenset[str])
         app_embeds = embeds - {"apps", "groups"}
         now_ms = api.runtime.clock()
         shown["apps"] = [
-            app_info(tree.world, app_id, app_embeds, now_ms) for app_id in tree.apps_of(group_id)
+            app_info(tree.world, app_id, app_embeds, now_ms, api.config.last_response)
+            for app_id in tree.apps_of(group_id)
         ]
         shown["pods"] = []
     if "groups" in embeds:
@@ -95,7 +96,10 @@ async def list_group_apps(api: Api, request: Request) -> Response:
     if group_id not in Tree(world):
         raise no_group(group_id)
     now_ms = api.runtime.clock()
-    apps = [app_info(world, app_id, embeds, now_ms) for app_id in apps_inside(world, group_id)]
+    apps = [
+        app_info(world, app_id, embeds, now_ms, api.config.last_response)
+        for app_id in apps_inside(world, group_id)
+    ]
     return json_response(apps)
 
 

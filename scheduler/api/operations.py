@@ -4,7 +4,7 @@ from typing import Any
 
 from attrs import frozen
 
-from scheduler.api import apps, deployments, groups, info, page, queue, tasks
+from scheduler.api import apps, deployments, egret, groups, info, page, queue, tasks
 from scheduler.api.context import Handler
 from scheduler.api.stream import stream_events
 
@@ -86,6 +86,8 @@ OPERATIONS: dict[Handler, Operation] = {
     info.show_info: Operation(_ref("Info")),
     info.show_leader: Operation(_object(leader=_TEXT), errors=(404,)),
     info.abdicate: Operation(_MESSAGE, errors=(403, 404, 409, 503)),
+    egret.show_discovery: Operation(_ref("Discovery"), errors=(503,)),
+    egret.list_unknown_tasks: Operation(_object(tasks=_array(_ref("UnknownTask"))), errors=(503,)),
     info.teardown: Operation(_MESSAGE, ("confirm",), errors=(403, 409, 422, 503)),
     info.no_pods: Operation(errors=(403, 404), statuses=()),
     info.refuse_pods: Operation(errors=(403, 422), statuses=()),

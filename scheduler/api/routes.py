@@ -1,6 +1,6 @@
 """List every path of the API with the handler of each method."""
 
-from scheduler.api import apps, deployments, groups, info, page, queue, tasks
+from scheduler.api import apps, deployments, egret, groups, info, page, queue, tasks
 from scheduler.api.context import Handler
 from scheduler.api.stream import stream_events
 
@@ -73,5 +73,7 @@ TABLE: tuple[tuple[str, dict[str, Handler]], ...] = (
         },
     ),
     ("/v2/events", {"GET": stream_events}),
+    ("/v2/egret/discovery", {"GET": egret.show_discovery}),
+    ("/v2/egret/unknown-tasks", {"GET": egret.list_unknown_tasks}),
     ("/v2/egret/teardown", {"POST": info.teardown}),
 )

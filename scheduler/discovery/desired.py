@@ -35,7 +35,8 @@ def is_advertised(instance: Instance, spec: AppSpec, *, is_prober_suspect: bool 
 
     It runs (so it does not drain), it is wanted, its checks, if any, say that it is alive, and it
     has said once that it is ready, if it is asked: else an upgrade would send requests to tasks
-    that are still warming up. With a suspect prober, failed probes count for nothing: what was healthy once stays.
+    that are still warming up. With a suspect prober, failed probes count for nothing: what was
+    healthy once stays.
     """
     if instance.goal is not Goal.RUNNING or instance.condition is not Condition.RUNNING:
         return False

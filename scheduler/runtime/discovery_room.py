@@ -62,10 +62,6 @@ class DiscoveryRoom:
         if not is_suspect:
             self._discovery.set_prober_suspect(is_suspect=False)
 
-    def status(self) -> DiscoveryStatus:
-        """Tell how far Consul is, and what is refused."""
-        return self._discovery.status()
-
     def _on_fact(self, fact: Fact) -> None:
         if isinstance(fact, SchedulerRegistered) and self._syncing is None:
             self._begin(FrameworkId(fact.framework_id))

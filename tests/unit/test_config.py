@@ -101,6 +101,8 @@ def test_every_problem_is_reported_at_once():
         ("consul", "localhost:8500"),
         ("containerizers", "mesos,podman"),
         ("consul_mode", "magic"),
+        ("consul_agent_url", "{host}:8500"),
+        ("consul_agent_url", "http://{agent}:8500"),
         ("mesos_role", "a/b"),
         ("mesos_role", "-a"),
         ("mesos_secret", "/does/not/exist"),
@@ -139,6 +141,14 @@ def test_things_that_belong_together_are_given_together(tmp_path: Path):
     file.write_text("x")
     assert problems_of({"mesos_principal": "egret"})
     assert problems_of({"mesos_client_cert": str(file)})
+
+
+def test_the_consul_agents_have_an_address_only_where_they_are_used():
+    """A flag that does nothing in the mode that is set would be taken for done."""
+    url = {"consul_agent_url": "http://{host}:8500/"}
+    assert problems_of(url)
+    config = load_config({**MASTER, **url, "consul_mode": "agent"}, {})
+    assert config.consul_agent_url == "http://{host}:8500"
 
 
 def test_secrets_do_not_show_themselves(tmp_path: Path):
