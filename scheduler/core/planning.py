@@ -57,11 +57,17 @@ def dependency_depths(world: World) -> dict[AppId, int]:
 
     Apps that are absent have depth 0. Raises CyclicDependenciesError. O(apps + dependencies).
     """
-    graph = {
-        app_id: needs
+    paths_of = {
+        app_id: paths
         for app_id, app in world.apps.items()
-        if not app.removed and (needs := _needs(world, app_id))
+        if not app.removed and (paths := _dependency_paths(world, app_id))
     }
+    inside = _apps_by_path(world) if paths_of else {}
+    graph: dict[AppId, list[AppId]] = {}
+    for app_id, paths in paths_of.items():
+        meant = dict.fromkeys(other for path in paths for other in inside.get(path, ()))
+        if needs := [other for other in meant if other != app_id]:
+            graph[app_id] = needs
     depths: dict[AppId, int] = {}
     try:
         for app_id in TopologicalSorter(graph).static_order():
@@ -107,18 +113,23 @@ def _kind_between(before: AppVersion, after: AppVersion) -> ActionKind | None:
     return ActionKind.SCALE if before.spec.instances != after.spec.instances else None
 
 
-def _needs(world: World, app_id: AppId) -> list[AppId]:
-    """List the apps that must be up before ``app_id``: its own dependencies and its groups'."""
+def _dependency_paths(world: World, app_id: AppId) -> list[str]:
+    """List the apps and groups that must be up before an app: its own and its groups'."""
     paths = list(world.spec_of(app_id).dependencies)
     parent = app_id.rpartition("/")[0]
     while parent and world.groups:
         group = world.groups.get(GroupId(parent))
         paths.extend(group.dependencies if group is not None else ())
         parent = parent.rpartition("/")[0]
-    needs: dict[AppId, None] = {}
-    for path in paths:
-        for other, app in world.apps.items() if paths else ():
-            is_meant = other == path or other.startswith(f"{path}/")
-            if is_meant and other != app_id and not app.removed:
-                needs[other] = None
-    return list(needs)
+    return paths
+
+
+def _apps_by_path(world: World) -> dict[str, list[AppId]]:
+    """List for each path the apps that it means: the app itself, or those of the group."""
+    inside: dict[str, list[AppId]] = {}
+    for app_id, app in world.apps.items():
+        path: str = "" if app.removed else app_id
+        while path:
+            inside.setdefault(path, []).append(app_id)
+            path = path.rpartition("/")[0]
+    return inside
