@@ -39,10 +39,10 @@ from scheduler.discovery import (
 from scheduler.health import Prober, Readiness
 from scheduler.mesos.driver import DriverConfig
 from scheduler.mesos.endpoint import Credential, Scheme, Tls
+from scheduler.mesos.executor_info import archive_name
 from scheduler.mesos.framework import Framework
 from scheduler.mesos.link import Security
 from scheduler.mesos.masters import Masters, parse_masters
-from scheduler.mesos.task_info import TaskSettings
 from scheduler.runtime import NotLeader, Runtime, Surroundings, epoch_ms
 from scheduler.runtime.discovery_room import DiscoveryRoom
 from scheduler.runtime.health_room import HealthRoom
@@ -56,7 +56,6 @@ from scheduler.telemetry.metrics import Labelled
 _log = structlog.get_logger("app")
 
 _VERSION = metadata.version("egret")
-_EXECUTOR = "egret-executor.pyz"
 _GRACE_S = 5
 """Time for requests under way when the scheduler stops."""
 _LAG_PERIOD_S = 1.0
@@ -151,7 +150,8 @@ def _build(config: Config, archive: Path) -> _Parts:
     metrics, bus = Metrics(), Bus()
     bus.subscribe(metrics.on_fact)
     bus.subscribe(log_fact)
-    runtime = Runtime(config.settings, _store(config), Surroundings(), metrics, bus)
+    settings = evolve(config.settings, executor_uri=f"{config.webui_url}/downloads/{archive.name}")
+    runtime = Runtime(settings, _store(config), Surroundings(), metrics, bus)
     prober = Prober(
         runtime.post,
         epoch_ms,
@@ -161,7 +161,6 @@ def _build(config: Config, archive: Path) -> _Parts:
     mesos = MesosRoom(
         _driver_config(config),
         lambda: _masters(config),
-        TaskSettings(egret_executor_uri=f"{config.webui_url}/downloads/{_EXECUTOR}"),
         runtime.post,
         runtime.fail,
     )
@@ -184,10 +183,12 @@ def _build(config: Config, archive: Path) -> _Parts:
 
 
 def _archive(folder: Path) -> Path:
-    """Build the executor's archive, in one go for whoever reads it meanwhile."""
-    archive = folder / _EXECUTOR
-    built = folder / f"{_EXECUTOR}.{os.getpid()}"
-    write_archive(built)
+    """Build the executor's archive, in one go for whoever reads it meanwhile; the last one goes."""
+    built = folder / f".egret-executor.{os.getpid()}"
+    archive = folder / archive_name(write_archive(built))
+    for other in folder.glob(archive_name("*")):
+        if other != archive:
+            other.unlink(missing_ok=True)
     return built.replace(archive)
 
 

@@ -46,7 +46,7 @@ from scheduler.core.launches import settle_launches
 from scheduler.core.lifecycle import step
 from scheduler.core.records import Framework
 from scheduler.core.reverts import check_progress, fail
-from scheduler.core.signals import Cause, Signal, classify
+from scheduler.core.signals import Cause, Signal, came_too_late, classify, is_executor_gone
 from scheduler.core.strays import STRAY_KEY, kill_stray, on_stray
 from scheduler.core.upkeep import settle_app
 from scheduler.core.verdicts import on_probe, on_readiness
@@ -92,8 +92,10 @@ def handle(batch: Batch, event: Event) -> None:  # noqa: C901, PLR0912 - the dis
             _on_subscribed(batch, event)
         case Disconnected() | MesosError():
             _on_disconnected(batch)
-        case AgentLost() | ExecutorLost():
-            # Hints that come unordered with the updates they announce (Mesos: FAILURE); the
+        case ExecutorLost():
+            world.executors.close(event.agent_id, event.executor_id)
+        case AgentLost():
+            # A hint that comes unordered with the updates it announces (Mesos: FAILURE); the
             # updates decide, so there is nothing to do.
             pass
         case Tick():
@@ -156,9 +158,19 @@ def _on_status(batch: Batch, update: StatusUpdate) -> None:
     else:
         if instance.task_state is not update.state:
             batch.publish(TaskStatusChanged(instance, update))
-        step(batch, instance, Cause(classify(update), update))
+        step(batch, instance, Cause(_signal_of(batch, instance, update), update))
     if update.uuid is not None and update.agent_id is not None:
         batch.emit(Acknowledge(update.task_id, update.agent_id, update.uuid))
+
+
+def _signal_of(batch: Batch, instance: Instance, update: StatusUpdate) -> Signal:
+    """Sort an update; what it says of the task's executor is noted."""
+    place = instance.placement
+    if is_executor_gone(update) and place is not None and place.executor is not None:
+        batch.world.executors.close(place.agent_id, place.executor.id)
+        if came_too_late(instance):
+            return Signal.LOST
+    return classify(update)
 
 
 def _on_launch_refused(batch: Batch, event: LaunchRefused) -> None:

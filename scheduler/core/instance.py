@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from scheduler.core.executors import Executor
 from scheduler.core.ids import AgentId, AppId, InstanceId, TaskId, Version, task_id_of
 from scheduler.core.offer import Pool
 
@@ -101,6 +102,8 @@ class Placement:
     """IP of the agent, empty when the offer told none: then ``host`` is what is probed."""
     region: str | None = None
     zone: str | None = None
+    executor: Executor | None = None
+    """Executor of ours that runs the task; None for Mesos's and others."""
 
 
 @frozen

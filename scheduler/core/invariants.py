@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 from typing import TypeVar
 
+from scheduler.core.executors import ExecutorId
 from scheduler.core.ids import AgentId, AppId, InstanceId, Version
 from scheduler.core.instance import Condition, Goal, Instance
 from scheduler.core.service_ports import service_ports
@@ -88,11 +89,14 @@ def _wrong_buckets(world: World) -> Iterator[str]:
 def _wrong_places(world: World) -> Iterator[str]:
     on_agent: dict[AppId, Counter[AgentId]] = {}
     placed: dict[tuple[AppId, Version, str], Counter[str]] = {}
+    executors: dict[tuple[AppId, AgentId], Counter[ExecutorId]] = {}
     for instance in world.instances.values():
         if instance.placement is None or not instance.condition.has_task:
             continue
         agent_id = instance.placement.agent_id
         on_agent.setdefault(instance.app_id, Counter())[agent_id] += 1
+        if (executor := instance.placement.executor) is not None:
+            executors.setdefault((instance.app_id, agent_id), Counter())[executor.id] += 1
         agent = world.agents.get(agent_id)
         spec = world.spec_at(instance.app_id, instance.version)
         for name in {constraint.field for constraint in spec.constraints} if agent else ():
@@ -102,6 +106,7 @@ def _wrong_places(world: World) -> Iterator[str]:
                 placed.setdefault(key, Counter())[value] += 1
     found = {app_id: counts for app_id, counts in world.on_agent.items() if counts}
     yield from _differences("on_agent", found, on_agent)
+    yield from _differences("executors", world.executors.tasks, executors)
     found_placed = {
         (app_id, version, name): counts
         for app_id, tallies in world.tallies.items()
@@ -163,6 +168,10 @@ def _odd_instances(world: World) -> Iterator[str]:
         has_task = instance.condition.has_task
         if has_task and (instance.placement is None or instance.incarnation < 1):
             yield f"{instance.id} is {instance.condition} without a place"
+        if has_task and instance.placement is not None:
+            executor = instance.placement.executor
+            if executor is not None and not executor.is_placed:
+                yield f"{instance.id} runs in {executor.id}, which has no place"
         if not has_task and instance.placement is not None:
             yield f"{instance.id} waits for a place and has one"
         if not has_task and instance.goal is Goal.DECOMMISSIONED:

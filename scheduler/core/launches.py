@@ -15,7 +15,7 @@ from attrs import evolve
 
 from scheduler.core.batch import Batch
 from scheduler.core.effects import Accept, Decline, Launch, Revive, Suppress
-from scheduler.core.ids import AgentId, AppId, Version
+from scheduler.core.ids import AgentId, AppId, Version, task_id_of
 from scheduler.core.instance import Condition, Instance, Placement
 from scheduler.core.offers import Place
 from scheduler.core.placement import Stock, Wish, fit
@@ -131,7 +131,15 @@ class _Round:
         spec = world.spec_at(app_id, version)
         wanted = world.spec_of(app_id).instances
         tally = world.tally(app_id, version)
-        found = fit(Wish(spec, tally.placed, wanted), stock, batch.now_ms, batch.rng)
+        executor = world.executors.choose(
+            spec,
+            task_id_of(instance.id, instance.incarnation + 1),
+            stock.agent.id,
+            stock.role,
+            world.settings.executor_uri,
+        )
+        wish = Wish(spec, tally.placed, wanted, executor)
+        found = fit(wish, stock, batch.now_ms, batch.rng)
         if isinstance(found, Miss):
             if not stock.taken:
                 report.refused(stock.sample, found, batch.now_ms)

@@ -11,8 +11,9 @@ from random import Random
 
 from attrs import define, evolve, field, frozen
 
-from scheduler.core.app import AppSpec, PortRequest, port_requests
+from scheduler.core.app import AppSpec, PortRequest, Resources, port_requests
 from scheduler.core.constraints import unmet
+from scheduler.core.executors import OVERHEAD, Executor
 from scheduler.core.instance import Placement
 from scheduler.core.offer import UNRESERVED, Agent, Offer, Pool, PortRange
 from scheduler.core.reports import Miss, Reason
@@ -30,6 +31,8 @@ class Wish:
     """Constraint field → value → instances that may be alive there."""
     instances: int
     """The app's wanted instance count."""
+    executor: Executor | None = None
+    """Executor of ours to run in. One that is not placed yet takes its own share as well."""
 
 
 @define
@@ -73,7 +76,7 @@ def fit(wish: Wish, stock: Stock, now_ms: int, rng: Random) -> Placement | Miss:
     if miss is not None:
         return miss
     usable = _usable(spec, stock)
-    need = spec.resources
+    need = _need(wish)
     host = stock.agent.host
     for reason, wanted, offered in (
         (Reason.CPUS, need.cpus_milli, sum(pool.cpus_milli for pool in usable)),
@@ -89,7 +92,7 @@ def fit(wish: Wish, stock: Stock, now_ms: int, rng: Random) -> Placement | Miss:
         return Miss(Reason.PORTS, host, wanted_ports, _ranges(usable))
     if need.gpus == 0 and any(pool.gpus for pool in stock.pools):
         return Miss(Reason.SCARCE, host, "no GPU", "an agent with GPUs")
-    return _take(spec, stock, ports)
+    return _take(wish, stock, ports)
 
 
 def choose_ports(
@@ -153,10 +156,40 @@ def _usable(spec: AppSpec, stock: Stock) -> list[Pool]:
     return [pool for pool in stock.pools if pool.role in accepted]
 
 
-def _take(spec: AppSpec, stock: Stock, ports: tuple[int, ...]) -> Placement:
+def _need(wish: Wish) -> Resources:
+    """Add up what the task takes and, if it starts one, its executor."""
+    need = wish.spec.resources
+    if wish.executor is None or wish.executor.is_placed:
+        return need
+    cpus_milli, mem_mib = need.cpus_milli + OVERHEAD.cpus_milli, need.mem_mib + OVERHEAD.mem_mib
+    return evolve(need, cpus_milli=cpus_milli, mem_mib=mem_mib)
+
+
+def _take(wish: Wish, stock: Stock, ports: tuple[int, ...]) -> Placement:
     """Move a task's share from the stock into a placement. The share must be there."""
+    spec, executor = wish.spec, wish.executor
+    if executor is not None and not executor.is_placed:
+        executor = evolve(executor, pools=_take_share(spec, stock, OVERHEAD, ()))
+    shares = _take_share(spec, stock, spec.resources, ports)
+    stock.taken += 1
+    return Placement(
+        agent_id=stock.agent.id,
+        host=stock.agent.host,
+        pools=shares,
+        allocated_role=stock.role,
+        host_ports=ports,
+        address=stock.address,
+        region=stock.agent.region,
+        zone=stock.agent.zone,
+        executor=executor,
+    )
+
+
+def _take_share(
+    spec: AppSpec, stock: Stock, need: Resources, ports: tuple[int, ...]
+) -> tuple[Pool, ...]:
+    """Take resources and ports out of the pools that the app may use."""
     accepted = spec.accepted_resource_roles
-    need = spec.resources
     cpus, mem, disk, gpus = need.cpus_milli, need.mem_mib, need.disk_mib, need.gpus
     wanted_ports = set(ports)
     shares: list[Pool] = []
@@ -183,17 +216,7 @@ def _take(spec: AppSpec, stock: Stock, ports: tuple[int, ...]) -> Placement:
         stock.pools[index] = _minus(pool, share, own_ports)
     is_complete = not (cpus or mem or disk or gpus or wanted_ports)
     assert is_complete, "took a share that was not there"
-    stock.taken += 1
-    return Placement(
-        agent_id=stock.agent.id,
-        host=stock.agent.host,
-        pools=tuple(shares),
-        allocated_role=stock.role,
-        host_ports=ports,
-        address=stock.address,
-        region=stock.agent.region,
-        zone=stock.agent.zone,
-    )
+    return tuple(shares)
 
 
 def _minus(pool: Pool, share: Pool, ports: list[int]) -> Pool:

@@ -49,3 +49,5 @@ class Settings:
     """Most unknown tasks, proved to be ours and ended, that are killed without an operator."""
     roles: tuple[str, ...] = ("*",)
     """Roles the framework subscribes with."""
+    executor_uri: str = ""
+    """Where agents fetch Egret's own executor from; empty: nowhere."""

@@ -10,7 +10,8 @@ from enum import StrEnum
 from attrs import frozen
 
 from scheduler.core.events import StatusUpdate
-from scheduler.core.instance import Goal, TaskState
+from scheduler.core.executors import founded_by
+from scheduler.core.instance import Condition, Goal, Instance, TaskState
 
 
 class Signal(StrEnum):
@@ -87,6 +88,24 @@ def is_draining(update: StatusUpdate) -> bool:
     return update.reason in {"REASON_AGENT_DRAINING", "REASON_SLAVE_DRAINING"}
 
 
+def is_executor_gone(update: StatusUpdate) -> bool:
+    """Whether the task's executor has ended, or is about to."""
+    return update.reason == "REASON_EXECUTOR_TERMINATED"
+
+
+def came_too_late(instance: Instance) -> bool:
+    """Whether a task whose executor has ended was sent to one that ran and was leaving.
+
+    An executor without tasks leaves, and a task may cross it on the way: it never ran, and nobody
+    is to blame. The task that founded an executor is to blame for one that cannot start.
+    """
+    executor = None if instance.placement is None else instance.placement.executor
+    if executor is None or instance.task_id is None:
+        return False
+    never_ran = instance.condition in {Condition.PROVISIONED, Condition.STAGING}
+    return never_ran and executor.id != founded_by(instance.task_id)
+
+
 def classify(update: StatusUpdate) -> Signal:
     """Sort a status update into a column.
 
@@ -96,6 +115,8 @@ def classify(update: StatusUpdate) -> Signal:
     if update.state.is_terminal and update.reason.endswith("_UNAUTHORIZED"):
         return Signal.REFUSED
     if update.state.is_terminal and update.reason in _BLAMELESS_REASONS:
+        return Signal.LOST
+    if update.state is TaskState.DROPPED and is_executor_gone(update):
         return Signal.LOST
     if update.state is TaskState.KILLED and update.healthy is False:
         # Its executor gave it up as unhealthy (traces: 03-health-checks): that is a crash.

@@ -18,6 +18,7 @@ from scheduler.core.app import AppSpec
 from scheduler.core.deadlines import deadline_of
 from scheduler.core.deployment import Change, Deployment
 from scheduler.core.events import StatusUpdate
+from scheduler.core.executors import Executors
 from scheduler.core.health import Health, health_of
 from scheduler.core.ids import (
     AgentId,
@@ -163,11 +164,14 @@ class World:
         self.tallies: dict[AppId, dict[Version, Tally]] = {}
         self.on_agent: dict[AppId, Counter[AgentId]] = {}
         """App → agent → instances that may be alive there."""
+        self.executors = Executors()
         self.locks: dict[AppId, Lock] = {}
         """Which deployment works on an app, and its part in it."""
         self.waiting: dict[tuple[AppId, Version], None] = {}
         """Config versions that have an instance to launch."""
         self.service_ports = ServicePorts()
+        self.revision = 0
+        """Grows with every record: what was read at the same revision is the same."""
         self.last_version: Version = Version("")
         """The greatest version ever given: the next one is greater."""
 
@@ -225,6 +229,7 @@ class World:
     def apply(self, record: Record) -> None:
         """Take over one record. Live and at load this is the only way stored state changes."""
         value = record.value if isinstance(record, Put) else None
+        self.revision += 1
         self._appliers[record.kind](record.key, value)
 
     def load(self, records: Iterable[Record]) -> None:
@@ -430,6 +435,8 @@ class World:
 
     def _index_place(self, instance: Instance, agent_id: AgentId, tally: Tally, sign: int) -> None:
         _count(self.on_agent.setdefault(instance.app_id, Counter()), agent_id, sign)
+        if instance.placement is not None and instance.placement.executor is not None:
+            self.executors.count(instance.app_id, agent_id, instance.placement.executor, sign)
         spec = self.spec_at(instance.app_id, instance.version)
         agent = self.agents.get(agent_id)
         if not spec.constraints or agent is None:

@@ -10,6 +10,7 @@ from scheduler.mesos.driver import EgretDriver as EgretDriver
 from scheduler.mesos.endpoint import Credential as Credential
 from scheduler.mesos.endpoint import Endpoint as Endpoint
 from scheduler.mesos.endpoint import Tls as Tls
+from scheduler.mesos.executor_info import archive_name as archive_name
 from scheduler.mesos.framework import Framework as Framework
 from scheduler.mesos.framework import OfferWishes as OfferWishes
 from scheduler.mesos.link import Security as Security
@@ -22,4 +23,3 @@ from scheduler.mesos.outcome import Refused as Refused
 from scheduler.mesos.outcome import Sent as Sent
 from scheduler.mesos.outcome import Unknown as Unknown
 from scheduler.mesos.subscription import Timing as Timing
-from scheduler.mesos.task_info import TaskSettings as TaskSettings

@@ -21,12 +21,13 @@ from scheduler.core.effects import (
     Revive,
     Suppress,
 )
-from scheduler.core.events import LaunchRefused
+from scheduler.core.events import LaunchRefused, StatusUpdate
 from scheduler.core.ids import AgentId, OfferId, TaskId
+from scheduler.core.instance import TaskState
 from scheduler.mesos.driver import EgretDriver
 from scheduler.mesos.framework import JsonObject
 from scheduler.mesos.outcome import CallOutcome, NotSent, Refused
-from scheduler.mesos.task_info import TaskNotBuildable, TaskSettings, kill_policy, task_infos
+from scheduler.mesos.task_info import TaskNotBuildable, kill_policy, task_infos
 
 _log = structlog.get_logger(__name__)
 
@@ -37,12 +38,10 @@ class MesosDispatch:
     def __init__(
         self,
         driver: EgretDriver,
-        on_event: Callable[[LaunchRefused], None],
-        settings: TaskSettings,
+        on_event: Callable[[LaunchRefused | StatusUpdate], None],
     ) -> None:
         self._driver = driver
         self._on_event = on_event
-        self._settings = settings
 
     def send(self, effect: MesosEffect) -> None:
         """Write the call for ``effect``; returns at once. Not subscribed: nothing is sent."""
@@ -74,7 +73,7 @@ class MesosDispatch:
         """Launch what can be launched; offers that end up unused are given back."""
         infos: list[JsonObject] = []
         sent: list[TaskId] = []
-        built = task_infos(accept.launches, self._driver.framework_id or "", self._settings)
+        built = task_infos(accept.launches, self._driver.framework_id or "")
         for launch, info in zip(accept.launches, built, strict=True):
             task_id = launch.instance.task_id
             if not isinstance(info, TaskNotBuildable):
@@ -83,7 +82,10 @@ class MesosDispatch:
                 continue
             _log.error("mesos_task_not_buildable", task_id=task_id, problem=str(info))
             if task_id is not None:
-                self._on_event(LaunchRefused((task_id,), str(info)))
+                # As Mesos would have refused it: not for ever at once, and the app says why.
+                self._on_event(
+                    StatusUpdate(task_id, TaskState.ERROR, accept.agent_id, message=str(info))
+                )
         offers = _offer_ids(accept.offer_ids)
         if not infos:
             self._driver.call(self._driver.declineOffer, offers, _filters(0.0))

@@ -1,31 +1,26 @@
 """Build the TaskInfo that launches one task of an app.
 
 What each field holds follows Marathon 1.11; the message is TaskInfo of mesos.proto, as the traces
-02, 03 and 06 show it accepted by a real master. Which of an app's tasks share an executor is
-decided here as well: see ``task_infos``.
+02, 03 and 06 show it accepted by a real master.
 """
 
 import base64
 import shlex
 from collections.abc import Iterator
-from hashlib import sha256
 
 import orjson
-from attrs import frozen
 
-from scheduler.core.app import UNLIMITED, AppSpec, ContainerType, Fetch
+from scheduler.core.app import UNLIMITED, AppSpec, Fetch
 from scheduler.core.effects import Launch
-from scheduler.core.instance import Placement
-from scheduler.core.offer import Pool
+from scheduler.core.executors import EGRET_EXECUTOR
+from scheduler.mesos.executor_info import executor_info, is_fetchable
 from scheduler.mesos.framework import JsonObject, labels
 from scheduler.mesos.task_checks import check_info, health_checks
 from scheduler.mesos.task_container import container_info, discovery_info, reversed_path
 from scheduler.mesos.task_env import environment
+from scheduler.mesos.task_resources import resources
 
 COMMAND_EXECUTORS = ("", "//cmd")
-EGRET_EXECUTOR = "egret"
-TASKS_PER_EXECUTOR = 50
-"""An agent's work for an update grows with the tasks of its executor: more are not put in one."""
 
 _NS_PER_S = 1_000_000_000
 
@@ -34,29 +29,15 @@ class TaskNotBuildable(Exception):
     """This task cannot be described to Mesos; the others can."""
 
 
-@frozen
-class TaskSettings:
-    """What TaskInfos hold beside the app's own definition."""
-
-    egret_executor_uri: str | None = None
-    """Where agents fetch Egret's own executor from; None: it cannot be used."""
-
-
 def task_infos(
-    launches: tuple[Launch, ...], framework_id: str, settings: TaskSettings
+    launches: tuple[Launch, ...], framework_id: str
 ) -> Iterator[JsonObject | TaskNotBuildable]:
-    """Build a TaskInfo for each launch of one ACCEPT, in order, or say why it cannot be.
-
-    Tasks of one app that are launched together in Egret's executor share one, at most
-    ``TASKS_PER_EXECUTOR`` of them. An executor is named after the first of its tasks: no later
-    launch can meet it again with other contents, which Mesos would refuse.
-    """
-    sharing: dict[str, tuple[str, int]] = {}
+    """Build a TaskInfo for each launch of one ACCEPT, in order, or say why it cannot be."""
     for launch in launches:
         try:
             info = _task_info(launch)
             if launch.spec.executor == EGRET_EXECUTOR:
-                _give_egret_executor(info, launch, framework_id, settings, sharing)
+                _give_egret_executor(info, launch, framework_id)
             yield info
         except (LookupError, ValueError, TaskNotBuildable) as problem:
             yield TaskNotBuildable(f"{launch.spec.id}: {problem or type(problem).__name__}")
@@ -70,7 +51,7 @@ def _task_info(launch: Launch) -> JsonObject:
         "name": reversed_path(spec),
         "task_id": {"value": instance.task_id},
         "agent_id": {"value": instance.placement.agent_id},
-        "resources": _resources(instance.placement),
+        "resources": resources(instance.placement.pools, instance.placement.allocated_role),
         "command": _command(launch),
         "discovery": discovery_info(launch),
     }
@@ -132,37 +113,6 @@ def _uri(fetch: Fetch) -> JsonObject:
     return uri
 
 
-def _resources(placement: Placement) -> list[JsonObject]:
-    """List what the task takes, by reservation, allocated to the role of the offer."""
-    allocated = {"allocation_info": {"role": placement.allocated_role}}
-    return [
-        {**resource, **allocated} for pool in placement.pools for resource in _pool_resources(pool)
-    ]
-
-
-def _pool_resources(pool: Pool) -> list[JsonObject]:
-    reserved: JsonObject = (
-        {"reservations": orjson.loads(pool.reservation)} if pool.reservation else {}
-    )
-    scalars = {
-        "cpus": pool.cpus_milli / 1000,
-        "mem": float(pool.mem_mib),
-        "disk": float(pool.disk_mib),
-        "gpus": float(pool.gpus),
-    }
-    resources: list[JsonObject] = [
-        {"name": name, "type": "SCALAR", "scalar": {"value": value}, **reserved}
-        for name, value in scalars.items()
-        if value
-    ]
-    if pool.ports:
-        ranges = [{"begin": ports.begin, "end": ports.end} for ports in pool.ports]
-        resources.append(
-            {"name": "ports", "type": "RANGES", "ranges": {"range": ranges}, **reserved}
-        )
-    return resources
-
-
 def _limits(spec: AppSpec) -> JsonObject | None:
     """Build the limits map (Mesos 1.10+); JSON has no infinity, Mesos takes the word."""
     if spec.limits is None:
@@ -193,52 +143,24 @@ def _give_path_executor(info: JsonObject, spec: AppSpec) -> None:
     }
 
 
-def _give_egret_executor(
-    info: JsonObject,
-    launch: Launch,
-    framework_id: str,
-    settings: TaskSettings,
-    sharing: dict[str, tuple[str, int]],
-) -> None:
+def _give_egret_executor(info: JsonObject, launch: Launch, framework_id: str) -> None:
     """Put the command into the task's data and the task into an executor of ours."""
-    container = launch.spec.container
-    if settings.egret_executor_uri is None:
+    placement = launch.instance.placement
+    executor = placement.executor if placement is not None else None
+    if placement is None or executor is None or not executor.uri:
         raise TaskNotBuildable("Egret's executor has no address that agents can fetch it from")
-    if container is not None and container.type is ContainerType.DOCKER:
-        raise TaskNotBuildable("Egret's executor runs no Docker containers")
+    if not is_fetchable(executor.uri, placement.address):
+        raise TaskNotBuildable(
+            f"Egret's executor is served at {executor.uri}, which agent {placement.host}"
+            f" ({placement.address}) cannot reach: give the scheduler an --http address or a"
+            " --webui-url that agents can"
+        )
+    if "container" in info:
+        # A container would be the executor's, and hold every task that shares it.
+        raise TaskNotBuildable("Egret's executor runs no containers")
     own: JsonObject = {"command": info.pop("command")}
     extra_checks = health_checks(launch)[1:]
     if extra_checks:
         own["checks"] = extra_checks
     info["data"] = base64.b64encode(orjson.dumps({"egret": own})).decode("ascii")
-    executor = _egret_executor(info, launch.spec, framework_id, settings.egret_executor_uri)
-    # What Mesos compares between tasks of one executor is all of this.
-    contents = sha256(orjson.dumps([launch.spec.id, executor])).hexdigest()
-    name, tasks = sharing.get(contents, ("", TASKS_PER_EXECUTOR))
-    if tasks >= TASKS_PER_EXECUTOR:
-        name, tasks = f"egret-{info['task_id']['value']}", 0
-    sharing[contents] = (name, tasks + 1)
-    info["executor"] = {"executor_id": {"value": name}, **executor}
-
-
-def _egret_executor(info: JsonObject, spec: AppSpec, framework_id: str, uri: str) -> JsonObject:
-    """Build the ExecutorInfo but for its id; it takes no resources beyond those of its tasks."""
-    command: JsonObject = {
-        "shell": True,
-        "value": f"exec python3 ./{uri.rpartition('/')[2]}",
-        "uris": [{"value": uri, "extract": False, "executable": False, "cache": False}],
-    }
-    if spec.user is not None:
-        command["user"] = spec.user
-    executor: JsonObject = {
-        "type": "CUSTOM",
-        "framework_id": {"value": framework_id},
-        "name": f"Egret executor of {spec.id}",
-        "source": "egret",
-        "command": command,
-    }
-    # A task inside a custom executor lives in the executor's container.
-    container = info.pop("container", None)
-    if container is not None:
-        executor["container"] = container
-    return executor
+    info["executor"] = executor_info(executor, launch.spec.id, framework_id)

@@ -11,7 +11,6 @@ from scheduler.mesos.dispatch import MesosDispatch
 from scheduler.mesos.driver import DriverConfig, DriverEnd, DriverStats, EgretDriver
 from scheduler.mesos.masters import Masters
 from scheduler.mesos.outcome import Sent, Unknown
-from scheduler.mesos.task_info import TaskSettings
 from scheduler.runtime.shell import Term
 from scheduler.runtime.supervision import supervise
 from scheduler.runtime.turn import Changes
@@ -48,7 +47,6 @@ class MesosRoom:
         self,
         config: DriverConfig,
         masters: Callable[[], Masters],
-        task_settings: TaskSettings,
         post: Callable[[Event], None],
         fail: Callable[[BaseException], None],
     ) -> None:
@@ -57,13 +55,11 @@ class MesosRoom:
         Args:
             config: who we are; the framework id is taken from the store.
             masters: makes a source of master addresses for one term.
-            task_settings: what every task is given.
             post: takes what Mesos reports.
             fail: told when we must not go on.
         """
         self._config = config
         self._masters = masters
-        self._task_settings = task_settings
         self._post = post
         self._fail = fail
         self._driver: EgretDriver | None = None
@@ -83,7 +79,7 @@ class MesosRoom:
         # What goes wrong is logged and counted by the driver itself.
         driver = EgretDriver(config, self._masters(), self._post, lambda _kind, _message: None)
         self._driver = driver
-        self._dispatch = MesosDispatch(driver, self._post, self._task_settings)
+        self._dispatch = MesosDispatch(driver, self._post)
         self._serving = supervise(self._serve(driver), "mesos", self._fail)
 
     async def stop(self) -> None:

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from scheduler.core.app import AppSpec
 from scheduler.core.deployment import Action, ActionKind, Change, Deployment, Step
+from scheduler.core.executors import Executor, ExecutorId
 from scheduler.core.ids import (
     AgentId,
     AppId,
@@ -126,6 +127,7 @@ def _placement_message(it: Placement) -> pb.Placement:
         address=it.address,
         region=it.region,
         zone=it.zone,
+        executor=None if it.executor is None else _executor_message(it.executor),
     )
 
 
@@ -139,6 +141,27 @@ def _placement(it: pb.Placement) -> Placement:
         address=intern(it.address),
         region=intern(it.region) if it.HasField("region") else None,
         zone=intern(it.zone) if it.HasField("zone") else None,
+        executor=_executor(it.executor) if it.HasField("executor") else None,
+    )
+
+
+def _executor_message(it: Executor) -> pb.Executor:
+    return pb.Executor(
+        id=it.id,
+        user=it.user,
+        role=it.role,
+        uri=it.uri,
+        pools=[_pool_message(pool) for pool in it.pools],
+    )
+
+
+def _executor(it: pb.Executor) -> Executor:
+    return Executor(
+        id=ExecutorId(intern(it.id)),
+        user=intern(it.user) if it.HasField("user") else None,
+        role=intern(it.role),
+        uri=intern(it.uri),
+        pools=tuple(_pool(pool) for pool in it.pools),
     )
 
 

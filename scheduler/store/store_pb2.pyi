@@ -137,7 +137,7 @@ class Pool(_message.Message):
     def __init__(self, role: _Optional[str] = ..., cpus_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., disk_mib: _Optional[int] = ..., gpus: _Optional[int] = ..., ports: _Optional[_Iterable[int]] = ..., reservation: _Optional[str] = ...) -> None: ...
 
 class Placement(_message.Message):
-    __slots__ = ("agent_id", "host", "pools", "allocated_role", "host_ports", "address", "region", "zone")
+    __slots__ = ("agent_id", "host", "pools", "allocated_role", "host_ports", "address", "region", "zone", "executor")
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
@@ -146,6 +146,7 @@ class Placement(_message.Message):
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
     ZONE_FIELD_NUMBER: _ClassVar[int]
+    EXECUTOR_FIELD_NUMBER: _ClassVar[int]
     agent_id: str
     host: str
     pools: _containers.RepeatedCompositeFieldContainer[Pool]
@@ -154,7 +155,22 @@ class Placement(_message.Message):
     address: str
     region: str
     zone: str
-    def __init__(self, agent_id: _Optional[str] = ..., host: _Optional[str] = ..., pools: _Optional[_Iterable[_Union[Pool, _Mapping]]] = ..., allocated_role: _Optional[str] = ..., host_ports: _Optional[_Iterable[int]] = ..., address: _Optional[str] = ..., region: _Optional[str] = ..., zone: _Optional[str] = ...) -> None: ...
+    executor: Executor
+    def __init__(self, agent_id: _Optional[str] = ..., host: _Optional[str] = ..., pools: _Optional[_Iterable[_Union[Pool, _Mapping]]] = ..., allocated_role: _Optional[str] = ..., host_ports: _Optional[_Iterable[int]] = ..., address: _Optional[str] = ..., region: _Optional[str] = ..., zone: _Optional[str] = ..., executor: _Optional[_Union[Executor, _Mapping]] = ...) -> None: ...
+
+class Executor(_message.Message):
+    __slots__ = ("id", "user", "role", "uri", "pools")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    URI_FIELD_NUMBER: _ClassVar[int]
+    POOLS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    user: str
+    role: str
+    uri: str
+    pools: _containers.RepeatedCompositeFieldContainer[Pool]
+    def __init__(self, id: _Optional[str] = ..., user: _Optional[str] = ..., role: _Optional[str] = ..., uri: _Optional[str] = ..., pools: _Optional[_Iterable[_Union[Pool, _Mapping]]] = ...) -> None: ...
 
 class CheckResult(_message.Message):
     __slots__ = ("alive", "consecutive_failures", "first_success_ms", "last_success_ms", "last_failure_ms", "last_failure_cause")

@@ -22,7 +22,6 @@ from scheduler.mesos import (
     Framework,
     MesosDispatch,
     Sent,
-    TaskSettings,
     Timing,
     parse_masters,
 )
@@ -48,7 +47,7 @@ class Client:
         self.driver = EgretDriver(
             config, parse_masters(master), self.take, lambda *about: self.problems.append(about)
         )
-        self.dispatch = MesosDispatch(self.driver, self.take, TaskSettings())
+        self.dispatch = MesosDispatch(self.driver, self.take)
         self.serving: asyncio.Task[DriverEnd] = asyncio.create_task(self.driver.serve())
         self._numbers = itertools.count(1)
 

@@ -285,6 +285,7 @@ class Walk(Game):
             unreachable_strategy=chance.choice(
                 [None, UnreachableStrategy(waits_s, waits_s), UnreachableStrategy(waits_s, 60)]
             ),
+            executor=chance.choice(["", "", "egret"]),
         )
 
     def _removal(self) -> Event:

@@ -4,6 +4,7 @@ from typing import Any
 
 from scheduler.core.app import AppSpec, Resources
 from scheduler.core.effects import Launch
+from scheduler.core.executors import Executor
 from scheduler.core.ids import AgentId, AppId, InstanceId, Version
 from scheduler.core.instance import Condition, Instance, Placement
 from scheduler.core.offer import Pool, PortRange
@@ -21,6 +22,7 @@ def launch(
     ports: tuple[int, ...] = (),
     pools: tuple[Pool, ...] | None = None,
     number: int = 1,
+    runs_in: Executor | None = None,
     **spec: Any,
 ) -> Launch:
     """An app ``/shop/web`` with ``spec``, placed on agent S1 with ``ports``."""
@@ -37,6 +39,7 @@ def launch(
             allocated_role="web",
             host_ports=ports,
             address="10.0.0.1",
+            executor=runs_in,
         ),
     )
     defaults: dict[str, Any] = {

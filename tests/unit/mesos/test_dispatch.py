@@ -13,11 +13,11 @@ from scheduler.core.effects import (
     Revive,
     Suppress,
 )
-from scheduler.core.events import LaunchRefused
+from scheduler.core.events import LaunchRefused, StatusUpdate
 from scheduler.core.ids import AgentId, OfferId, TaskId
+from scheduler.core.instance import TaskState
 from scheduler.mesos.calls import CallLimits
 from scheduler.mesos.dispatch import MesosDispatch
-from scheduler.mesos.task_info import TaskSettings
 from tests.unit.mesos.conftest import Harness
 from tests.unit.mesos.fake_master import Peer, Request
 from tests.unit.mesos.launches import launch
@@ -31,7 +31,7 @@ BAD = launch(env=(("PW", SecretRef("nowhere")),))
 async def ready(harness: Harness, **config: object) -> MesosDispatch:
     driver = await harness.begin(**config)
     await harness.until_subscribed()
-    return MesosDispatch(driver, harness.take, TaskSettings())
+    return MesosDispatch(driver, harness.take)
 
 
 async def calls(harness: Harness, number: int) -> list[Request]:
@@ -128,7 +128,7 @@ async def test_an_accept_while_disconnected_is_told_at_once(harness: Harness):
         await peer.hold()
 
     driver = await harness.begin(silent)
-    dispatch = MesosDispatch(driver, harness.take, TaskSettings())
+    dispatch = MesosDispatch(driver, harness.take)
     dispatch.send(Accept(OFFERS, AGENT, (launch(),), 0.0))
     await harness.until(lambda: bool(harness.seen(LaunchRefused)))
     assert harness.seen(LaunchRefused)[0].message == "not subscribed"
@@ -154,9 +154,10 @@ async def test_a_task_that_cannot_be_described_does_not_hold_up_the_others(harne
     (call,) = await calls(harness, 1)
     infos = call.body["accept"]["operations"][0]["launch"]["task_infos"]
     assert [info["task_id"]["value"] for info in infos] == ["shop_web.instance-2._app.1"]
-    assert [event.task_ids for event in harness.seen(LaunchRefused)] == [
-        (TaskId("shop_web.instance-1._app.1"),)
-    ]
+    (refused,) = harness.seen(StatusUpdate)
+    assert refused.task_id == "shop_web.instance-1._app.1"
+    assert (refused.state, refused.uuid) == (TaskState.ERROR, None)
+    assert "nowhere" in refused.message
 
 
 async def test_offers_for_which_nothing_could_be_described_are_given_back(harness: Harness):

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from scheduler.core.app import (
     UNLIMITED,
@@ -27,22 +28,26 @@ from scheduler.core.app import (
     SecretVolume,
 )
 from scheduler.core.effects import Launch
-from scheduler.mesos.task_info import (
-    TASKS_PER_EXECUTOR,
-    TaskNotBuildable,
-    TaskSettings,
-    kill_policy,
-    task_infos,
-)
+from scheduler.core.executors import Executor, ExecutorId
+from scheduler.mesos.executor_info import archive_name, is_fetchable
+from scheduler.mesos.task_info import TaskNotBuildable, kill_policy, task_infos
 from tests.unit.mesos.launches import VERSION, launch, pool
 
-EGRET = TaskSettings(egret_executor_uri="http://10.0.0.9:8080/executor/egret-executor.pyz")
+CHECKSUM = "0123456789abcdef" * 4
+NAME = archive_name(CHECKSUM)
+EXECUTOR = Executor(
+    ExecutorId("egret-the-first-task"),
+    "www",
+    "web",
+    f"http://10.0.0.9:8080/downloads/{NAME}",
+    (pool(),),
+)
 TASK_ID = "shop_web.instance-1._app.1"
 BRIDGE = (Network(NetworkMode.BRIDGE),)
 
 
-def build(one: Launch, settings: TaskSettings = TaskSettings()) -> dict[str, Any]:
-    (info,) = task_infos((one,), "F1", settings)
+def build(one: Launch) -> dict[str, Any]:
+    (info,) = task_infos((one,), "F1")
     assert not isinstance(info, TaskNotBuildable), info
     return json.loads(json.dumps(info))
 
@@ -458,23 +463,28 @@ def own_data(info: dict[str, Any]) -> dict[str, Any]:
 
 def test_egrets_executor_gets_the_command_in_the_tasks_data():
     command = HealthCheck(HealthProtocol.COMMAND, command="true")
-    info = build(launch(executor="egret", user="www", health_checks=(command, command)), EGRET)
+    info = build(
+        launch(executor="egret", user="www", runs_in=EXECUTOR, health_checks=(command, command))
+    )
     assert "command" not in info
     own = own_data(info)
     assert own["command"]["value"] == "sleep 100"
     assert own["checks"] == [info["health_check"]]
+    archive = f"egret-executor-{CHECKSUM}.pyz"
+    allocated = {"allocation_info": {"role": "web"}}
     assert info["executor"] == {
-        "executor_id": {"value": f"egret-{TASK_ID}"},
+        "executor_id": {"value": "egret-the-first-task"},
         "type": "CUSTOM",
         "framework_id": {"value": "F1"},
         "name": "Egret executor of /shop/web",
         "source": "egret",
         "command": {
             "shell": True,
-            "value": "exec python3 ./egret-executor.pyz",
+            "value": f"echo '{CHECKSUM}  {archive}' | sha256sum -c - >&2"
+            f" && exec python3 -I {archive}",
             "uris": [
                 {
-                    "value": "http://10.0.0.9:8080/executor/egret-executor.pyz",
+                    "value": f"http://10.0.0.9:8080/downloads/{archive}",
                     "extract": False,
                     "executable": False,
                     "cache": False,
@@ -482,32 +492,43 @@ def test_egrets_executor_gets_the_command_in_the_tasks_data():
             ],
             "user": "www",
         },
+        "resources": [
+            {"name": "cpus", "type": "SCALAR", "scalar": {"value": 0.1}, **allocated},
+            {"name": "mem", "type": "SCALAR", "scalar": {"value": 32.0}, **allocated},
+        ],
     }
 
 
-def test_tasks_launched_together_share_an_executor_up_to_its_limit():
-    many = tuple(launch(number=number, executor="egret") for number in range(120))
-    infos = [info for info in task_infos(many, "F1", EGRET) if isinstance(info, dict)]
-    executors: dict[str, list[Any]] = {}
-    for info in infos:
-        executors.setdefault(info["executor"]["executor_id"]["value"], []).append(info["executor"])
-    assert [len(executor) for executor in executors.values()] == [
-        TASKS_PER_EXECUTOR,
-        TASKS_PER_EXECUTOR,
-        20,
-    ]
-    # Mesos refuses a task whose ExecutorInfo differs from the one that runs under that id.
-    assert all(one == same[0] for same in executors.values() for one in same)
+def test_tasks_of_one_executor_describe_it_with_the_same_words():
+    """Else Mesos refuses every one but the first, whatever its own version of the app says."""
+    one = build(launch(executor="egret", runs_in=EXECUTOR, ports=(31000,)))
+    other = build(
+        launch(number=2, executor="egret", runs_in=EXECUTOR, cmd="other", env=(("A", "b"),))
+    )
+    assert one["executor"] == other["executor"]
 
 
-def test_executors_of_different_users_are_not_shared():
-    both = (launch(executor="egret"), launch(number=2, executor="egret", user="www"))
-    ids = {
-        info["executor"]["executor_id"]["value"]
-        for info in task_infos(both, "F1", EGRET)
-        if isinstance(info, dict)
-    }
-    assert len(ids) == 2
+UNFIT = {
+    "no executor was chosen": (None, "no address"),
+    "nothing is served": (evolve(EXECUTOR, uri=""), "no address"),
+    "another file": (evolve(EXECUTOR, uri="http://h/egret-executor.pyz"), "is no address"),
+    "out of reach": (evolve(EXECUTOR, uri=f"http://127.0.0.1:8080/{NAME}"), "cannot reach"),
+    "out of reach by name": (evolve(EXECUTOR, uri=f"http://localhost/{NAME}"), "--webui-url"),
+}
+
+
+@pytest.mark.parametrize("why", UNFIT)
+def test_an_executor_that_no_agent_can_fetch_is_not_sent(why: str):
+    executor, text = UNFIT[why]
+    (info,) = task_infos((launch(executor="egret", runs_in=executor),), "F1")
+    assert isinstance(info, TaskNotBuildable)
+    assert text in str(info)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", ""])
+def test_an_agent_on_the_schedulers_machine_can_fetch_from_loopback(address: str):
+    assert is_fetchable("http://127.0.0.1:8080/x", address)
+    assert is_fetchable("http://[::1]:8080/x", address)
 
 
 def test_an_executor_given_by_its_path():
@@ -533,14 +554,21 @@ def test_the_command_executor_by_its_name():
     ],
 )
 def test_a_task_that_cannot_be_described_is_named_and_the_others_are_built(odd: Launch):
-    first, second = task_infos((odd, launch(number=2)), "F1", TaskSettings())
+    first, second = task_infos((odd, launch(number=2)), "F1")
     assert isinstance(first, TaskNotBuildable)
     assert "/shop/web" in str(first)
     assert isinstance(second, dict)
 
 
-def test_egrets_executor_runs_no_docker_containers():
-    (info,) = task_infos(
-        (launch(executor="egret", container=Container(docker=Docker("nginx"))),), "F1", EGRET
-    )
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"container": Container(docker=Docker("nginx"))},
+        {"container": Container(type=ContainerType.MESOS)},
+        {"networks": (Network(NetworkMode.CONTAINER, "net"),)},
+    ],
+)
+def test_egrets_executor_runs_no_containers(spec: dict[str, Any]):
+    (info,) = task_infos((launch(executor="egret", runs_in=EXECUTOR, **spec),), "F1")
     assert isinstance(info, TaskNotBuildable)
+    assert "no containers" in str(info)

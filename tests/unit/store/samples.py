@@ -4,6 +4,7 @@ import orjson
 
 from scheduler.core.app import AppSpec
 from scheduler.core.deployment import Action, ActionKind, Change, Deployment, Step
+from scheduler.core.executors import Executor, ExecutorId
 from scheduler.core.ids import (
     AgentId,
     AppId,
@@ -67,6 +68,10 @@ FULL_INSTANCE = Instance(
         address="10.0.0.1",
         region="eu",
         zone="eu-1",
+        executor=Executor(
+            ExecutorId("egret-shop_web.instance-1._app.3"), "www", "shop",
+            "http://10.0.0.9:8080/downloads/e.pyz", (Pool("shop", 100, 32),),
+        ),
     ),
     staged_at_ms=1_764_022_623_002,
     started_at_ms=0,
