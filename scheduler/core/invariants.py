@@ -24,6 +24,7 @@ def check(world: World) -> list[str]:
     The instances' references are followed first: with one broken the rest cannot be counted.
     """
     return [*_broken_references(world)] or [
+        *_leftovers(world),
         *_wrong_buckets(world),
         *_wrong_places(world),
         *_wrong_health_counts(world),
@@ -69,6 +70,14 @@ def _broken_references(world: World) -> Iterator[str]:
             for version in (change.before, change.after):
                 if version is not None and version not in known:
                     yield f"{deployment.id} needs {change.app_id}@{version}, which is not stored"
+
+
+def _leftovers(world: World) -> Iterator[str]:
+    owners = [*world.failures, *world.rollouts, *world.versions, *world.tallies]
+    owners += [app_id for app_id, _ in [*world.delays, *world.rolled_back]]
+    for app_id in dict.fromkeys(owners):
+        if app_id not in world.apps:
+            yield f"something is kept of {app_id}, which is not stored"
 
 
 def _wrong_buckets(world: World) -> Iterator[str]:

@@ -62,7 +62,6 @@ def run(batch: Batch, instance: Instance, cause: Cause) -> None:
         mesos_healthy=update.healthy,
         addresses=update.addresses,
         ready=not spec.readiness_checks,
-        proven=spec.update is None or spec.update.min_healthy_s == 0,
         last_message=update.message or None,
     )
     put_health(batch, instance, running)
@@ -325,7 +324,8 @@ def put_health(batch: Batch, before: Instance, after: Instance) -> None:
     serving = is_serving(after, spec)
     since_ms = (after.healthy_since_ms or batch.now_ms) if serving else None
     proves_at_once = spec.update is None or spec.update.min_healthy_s == 0
-    proven = proves_at_once or (after.proven and serving)
+    # Proved once for each task: what fails later is the health checks' matter.
+    proven = after.proven or (serving and proves_at_once)
     after = evolve(after, healthy_since_ms=since_ms, proven=proven)
     if after == before:
         return

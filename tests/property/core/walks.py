@@ -45,6 +45,8 @@ from scheduler.core.events import (
     Removal,
     ResetDelay,
     StatusUpdate,
+    SteerDeployment,
+    Steering,
     Subscribed,
     Tick,
     Upsert,
@@ -104,6 +106,7 @@ class Walk(Game):
             (2, self._removal),
             (2, self._cancel),
             (3, self._kill),
+            (2, self._steer),
             (1, self._reset),
             (1, self._rescind),
             (1, self._refused),
@@ -298,6 +301,12 @@ class Walk(Game):
             return Tick()
         chosen = self.chance.choice(list(self.world.deployments))
         return CancelDeployment(self.request(), chosen, force=self.chance.random() < 0.3)
+
+    def _steer(self) -> Event:
+        if not self.world.deployments:
+            return Tick()
+        chosen = self.chance.choice(list(self.world.deployments))
+        return SteerDeployment(self.request(), chosen, self.chance.choice(list(Steering)))
 
     def _kill(self) -> Event:
         live = [i.task_id for i in self.world.instances.values() if i.task_id is not None]

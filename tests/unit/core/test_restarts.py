@@ -1,0 +1,112 @@
+"""Whether an instance that has ended is launched again: Egret's ``restartPolicy``."""
+
+import pytest
+
+from scheduler.core.app import RestartMode, RestartPolicy
+from scheduler.core.instance import Condition, Goal, TaskState
+from scheduler.core.world import Bucket
+from tests.unit.core.game import V1, WEB, Game, instance, spec, update
+
+ALWAYS, ON_FAILURE, NEVER = RestartMode.ALWAYS, RestartMode.ON_FAILURE, RestartMode.NEVER
+FINISHED, FAILED = TaskState.FINISHED, TaskState.FAILED
+
+
+def game(policy: RestartPolicy | None) -> Game:
+    made = Game()
+    made.install(spec(restart_policy=policy))
+    made.put(instance(Condition.RUNNING))
+    made.connect()
+    return made
+
+
+def end(g: Game, state: TaskState) -> bool:
+    """Let the task end and tell whether it is launched again; if so it runs anew."""
+    g.send(update(g.only.task_id, state))
+    if g.only.goal is Goal.STOPPED:
+        return False
+    g.wait(400_000)
+    g.run_all()
+    return g.only.condition is Condition.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("policy", "state", "again"),
+    [
+        (None, FINISHED, True),
+        (None, FAILED, True),
+        (RestartPolicy(ALWAYS), FINISHED, True),
+        (RestartPolicy(ON_FAILURE), FINISHED, False),
+        (RestartPolicy(ON_FAILURE), FAILED, True),
+        (RestartPolicy(NEVER), FINISHED, False),
+        (RestartPolicy(NEVER), FAILED, False),
+        (RestartPolicy(ALWAYS, attempts=0), FAILED, False),
+    ],
+)
+def test_the_mode_decides(policy: RestartPolicy | None, state: TaskState, again: bool) -> None:
+    """Marathon restarts always, and so does an app that says nothing."""
+    assert end(game(policy), state) is again
+
+
+def test_attempts_bound_the_restarts_within_the_interval() -> None:
+    g = game(RestartPolicy(ALWAYS, attempts=2, interval_s=10_000))
+    assert [end(g, FAILED) for _ in range(3)] == [True, True, False]
+
+
+def test_after_the_interval_the_count_begins_anew() -> None:
+    g = game(RestartPolicy(ALWAYS, attempts=1, interval_s=60))
+    # Each life lasts longer than the interval.
+    assert [end(g, FAILED) for _ in range(4)] == [True, True, True, True]
+
+
+def test_an_end_that_is_nobodys_fault_is_no_attempt() -> None:
+    """A task that was to run once has not run once when its machine was lost."""
+    g = game(RestartPolicy(NEVER))
+    assert end(g, TaskState.GONE)
+
+
+def test_one_that_is_done_keeps_its_place_and_is_not_replaced() -> None:
+    g = game(RestartPolicy(NEVER))
+    g.send(update(g.only.task_id, FINISHED))
+    (tally,) = g.world.tallies[WEB].values()
+    assert tally.count(Bucket.DONE) == 1
+    assert tally.active == 1
+    g.run_all()
+    assert g.only.goal is Goal.STOPPED
+    assert g.world.waiting == {}
+
+
+def test_a_new_definition_runs_once_more_and_its_deployment_ends() -> None:
+    """What has ended as it may is what the deployment wanted."""
+    g = game(RestartPolicy(NEVER))
+    g.send(update(g.only.task_id, FINISHED))
+    g.upsert(spec(cmd="again", restart_policy=RestartPolicy(NEVER)))
+    g.run_all()
+    (one,) = (i for i in g.world.instances.values() if i.condition is Condition.RUNNING)
+    assert one.version != V1
+    g.send(update(one.task_id, FINISHED))
+    assert g.world.deployments == {}
+    assert len(g.world.instances) == 1
+
+
+def test_an_old_one_that_runs_is_let_go_when_the_new_one_is_done() -> None:
+    """The new one will never serve; waiting for that would hold the deployment up for ever."""
+    g = game(None)
+    g.upsert(spec(cmd="once", restart_policy=RestartPolicy(NEVER)))
+    for _ in range(5):
+        g.run_all()
+        for one in list(g.world.instances.values()):
+            if one.version != V1 and one.condition is Condition.RUNNING:
+                g.send(update(one.task_id, FINISHED))
+    assert g.world.deployments == {}
+    assert g.only.goal is Goal.STOPPED
+
+
+def test_scaling_down_forgets_the_done_ones_first() -> None:
+    g = game(RestartPolicy(NEVER))
+    g.upsert(spec(instances=2, restart_policy=RestartPolicy(NEVER)))
+    g.run_all()
+    first, second = g.world.instances.values()
+    g.send(update(first.task_id, FINISHED))
+    g.upsert(spec(instances=1, restart_policy=RestartPolicy(NEVER)), force=True)
+    g.run_all()
+    assert list(g.world.instances) == [second.id]

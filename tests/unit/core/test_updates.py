@@ -1,0 +1,209 @@
+"""How an app says that it is updated: canaries, pauses, deadlines and the way back."""
+
+from scheduler.core.app import AppSpec, HealthCheck, UpdateOrder, UpdatePolicy, UpgradeStrategy
+from scheduler.core.effects import Accepted, DeploymentFailed, Refusal, Rejected
+from scheduler.core.events import ProbeResult, SteerDeployment, Steering, Tick
+from scheduler.core.ids import DeploymentId
+from scheduler.core.instance import CheckResult, Condition, Instance, TaskState
+from tests.unit.core.game import NOW_MS, WEB, Game, facts_in, spec, update
+
+CHECK = HealthCheck(path="/", max_consecutive_failures=0)
+
+
+def app(cmd: str, policy: UpdatePolicy | None, *, checked: bool = False) -> AppSpec:
+    return spec(
+        instances=3,
+        cmd=cmd,
+        update=policy,
+        health_checks=(CHECK,) if checked else (),
+        upgrade_strategy=UpgradeStrategy(1000, 1000),
+    )
+
+
+def updating(policy: UpdatePolicy, *, checked: bool = False) -> Game:
+    """A game with three old instances that serve, and an update to ``new`` begun."""
+    game = Game()
+    game.connect()
+    game.upsert(app("old", None))
+    game.run_all()
+    assert len(of(game, "old")) == 3
+    game.upsert(app("new", policy, checked=checked))
+    return game
+
+
+def of(game: Game, cmd: str) -> list[Instance]:
+    """The running instances of a definition."""
+    return [
+        one
+        for one in game.world.instances.values()
+        if one.condition is Condition.RUNNING
+        and game.world.spec_at(one.app_id, one.version).cmd == cmd
+    ]
+
+
+def steer(game: Game, verb: Steering) -> None:
+    answer = game.ask(SteerDeployment(game.request(), game.deployment_id, verb))
+    assert isinstance(answer, Accepted)
+
+
+def answer_probes(game: Game, *, alive: bool) -> None:
+    for one in of(game, "new"):
+        assert one.task_id is not None
+        result = CheckResult(alive=alive, consecutive_failures=0 if alive else 1)
+        if alive:
+            result = CheckResult(alive=True, first_success_ms=game.now_ms)
+        game.send(ProbeResult(one.task_id, 0, result))
+
+
+# ------------------------------------------------------------------ canaries
+
+
+def test_canaries_go_first_and_the_rest_follows_when_they_serve() -> None:
+    game = updating(UpdatePolicy(canary_instances=1), checked=True)
+    game.run_all()
+    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 1)
+    answer_probes(game, alive=True)
+    game.run_all()
+    answer_probes(game, alive=True)
+    game.run_all()
+    assert (len(of(game, "old")), len(of(game, "new"))) == (0, 3)
+
+
+def test_with_auto_pause_the_canaries_wait_for_an_operators_word() -> None:
+    game = updating(UpdatePolicy(canary_instances=1, auto_pause=True))
+    game.run_all()
+    game.wait_stepwise(100_000)
+    game.run_all()
+    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 1)
+    steer(game, Steering.PROMOTE)
+    game.run_all()
+    assert (len(of(game, "old")), len(of(game, "new"))) == (0, 3)
+    assert game.world.deployments == {}
+
+
+def test_while_canaries_are_tried_an_old_task_that_ends_comes_back_old() -> None:
+    game = updating(UpdatePolicy(canary_instances=1, auto_pause=True))
+    game.run_all()
+    crashed = of(game, "old")[0]
+    game.send(update(crashed.task_id, TaskState.FAILED))
+    game.wait(2000)
+    game.run_all()
+    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 1)
+
+
+# -------------------------------------------------------------- pause, resume
+
+
+def test_a_paused_deployment_replaces_nothing_and_resumed_it_goes_on() -> None:
+    game = updating(UpdatePolicy(order=UpdateOrder.STOP_FIRST))
+    steer(game, Steering.PAUSE)
+    before = {one.id for one in of(game, "old")}
+    game.run_all()
+    assert {one.id for one in of(game, "old")} == before
+    steer(game, Steering.RESUME)
+    game.run_all()
+    assert len(of(game, "new")) == 3
+    assert game.world.deployments == {}
+
+
+def test_a_paused_app_is_kept_at_its_strength() -> None:
+    """Paused is the replacing, not the care for what runs."""
+    game = updating(UpdatePolicy(order=UpdateOrder.STOP_FIRST, max_parallel=1))
+    steer(game, Steering.PAUSE)
+    game.run_all()
+    crashed = game.world.instances[of(game, "old")[0].id]
+    game.send(update(crashed.task_id, TaskState.FAILED))
+    game.wait(2000)
+    game.run_all()
+    assert game.world.instances[crashed.id].condition is Condition.RUNNING
+
+
+def test_a_deployment_that_does_not_exist_cannot_be_steered() -> None:
+    game = Game()
+    for verb in Steering:
+        answer = game.ask(SteerDeployment(game.request(), DeploymentId("none"), verb))
+        assert isinstance(answer, Rejected)
+        assert answer.refusal is Refusal.NOT_FOUND
+
+
+# ----------------------------------------------------------- deadlines, revert
+
+
+def test_one_that_is_not_healthy_in_time_pauses_the_deployment_with_the_reason() -> None:
+    game = updating(UpdatePolicy(healthy_deadline_s=60), checked=True)
+    game.run_all()
+    answer_probes(game, alive=False)
+    game.wait_stepwise(61_000)
+    paused = game.world.deployments[game.deployment_id].paused
+    assert paused is not None
+    assert "healthyDeadlineSeconds" in paused
+    assert len(of(game, "old")) == 3
+
+
+def test_with_auto_revert_it_goes_back_to_what_was() -> None:
+    game = updating(UpdatePolicy(healthy_deadline_s=60, auto_revert=True), checked=True)
+    failed = game.deployment_id
+    game.run_all()
+    answer_probes(game, alive=False)
+    old_version = of(game, "old")[0].version
+    game.now_ms = NOW_MS + 70_000
+    batch = game.send(Tick())
+    assert [fact.deployment.id for fact in facts_in(batch, DeploymentFailed)] == [failed]
+    game.run_all()
+    assert game.world.apps[WEB].version == old_version
+    assert (len(of(game, "old")), len(game.world.instances)) == (3, 3)
+    assert game.world.deployments == {}
+
+
+def test_no_progress_in_time_stops_the_deployment() -> None:
+    game = updating(UpdatePolicy(progress_deadline_s=100), checked=True)
+    game.run_all()
+    game.wait_stepwise(99_000)
+    assert game.world.deployments[game.deployment_id].paused is None
+    game.wait_stepwise(10_000)
+    paused = game.world.deployments[game.deployment_id].paused
+    assert paused is not None
+    assert "no progress" in paused
+
+
+def test_progress_starts_the_deadline_anew() -> None:
+    game = updating(UpdatePolicy(progress_deadline_s=100), checked=True)
+    game.run_all()
+    game.wait_stepwise(90_000)
+    answer_probes(game, alive=True)
+    game.run_all()
+    assert game.world.deployments == {}
+    game.wait_stepwise(200_000)
+    assert game.conditions() == ["Running"] * 3
+
+
+def test_one_is_proven_only_when_it_was_healthy_for_long_enough() -> None:
+    """Until then no old one goes for it."""
+    game = updating(UpdatePolicy(order=UpdateOrder.START_FIRST, min_healthy_s=30))
+    game.run_all()
+    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 1)
+    game.wait_stepwise(29_000)
+    assert len(of(game, "old")) == 3
+    for _ in range(3):
+        game.wait_stepwise(31_000)
+        game.run_all()
+    assert (len(of(game, "old")), len(of(game, "new"))) == (0, 3)
+    assert game.world.deployments == {}
+
+
+def test_a_task_that_was_healthy_in_time_is_not_condemned_by_the_deadline_later() -> None:
+    """A short failure days after the update is a matter of its health checks alone."""
+    for min_healthy_s in (0, 10):
+        policy = UpdatePolicy(min_healthy_s=min_healthy_s, healthy_deadline_s=60)
+        game = updating(policy, checked=True)
+        for _ in range(4):
+            game.run_all()
+            answer_probes(game, alive=True)
+            game.wait_stepwise(11_000)
+        game.run_all()
+        assert game.world.deployments == {}
+        before = {one.task_id for one in of(game, "new")}
+        assert len(before) == 3
+        answer_probes(game, alive=False)
+        game.wait_stepwise(100_000)
+        assert {one.task_id for one in of(game, "new")} == before
