@@ -51,7 +51,6 @@ def set_up_logs(log_format: LogFormat, level: str, stream: TextIO = sys.stderr) 
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
