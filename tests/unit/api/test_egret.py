@@ -86,7 +86,7 @@ async def test_a_deployment_shows_who_is_ready_and_what_they_said(keeps: bool):
                 "body": "warming up",
             }
         assert shown["currentActions"][0]["readinessCheckResults"] == [expected]
-        egret.runtime.post(ReadinessResult(task_id, "warm", ready=True))
+        egret.runtime.post(ReadinessResult(TaskId(str(task_id)), "warm", ready=True))
         await egret.deployments_done()
         app = (await egret.http.get("/v2/apps/a?embed=app.readiness")).json()["app"]
         assert app["readinessCheckResults"] == [{**expected, "ready": True}]
