@@ -27,7 +27,11 @@ from scheduler.api.changes import (
 from scheduler.api.context import Api
 from scheduler.api.dryrun import rehearse
 from scheduler.api.errors import ApiError, no_app
-from scheduler.api.replies import deployment_header, deployment_response, json_response
+from scheduler.api.replies import (
+    deployment_header,
+    deployment_response,
+    json_response,
+)
 from scheduler.api.selectors import read_selector
 from scheduler.api.tree import Tree, implied_groups, problem_of_names
 from scheduler.core.app import AppSpec

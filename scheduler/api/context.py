@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from attrs import define, field, frozen
 from starlette.requests import Request
 
+from scheduler.api.encoded import Wholes
 from scheduler.api.events import EventHub
 from scheduler.core.ids import TaskId
 from scheduler.core.world import World
@@ -86,6 +87,8 @@ class Api:
     runtime: Runtime
     config: ApiConfig
     hub: EventHub
+    wholes: Wholes = field(factory=lambda: Wholes(4))
+    """Answers to those who poll everything."""
     _large_reads: asyncio.Lock = field(factory=asyncio.Lock)
     """One at a time: a dozen pollers must not take a dozen slices of each turn of the loop."""
 

@@ -14,8 +14,9 @@ from scheduler.core.events import ResetDelay
 from scheduler.core.ids import AppId, Version
 from scheduler.core.offer import Offer
 from scheduler.core.reports import FUNNEL, Miss, Report
+from scheduler.core.tally import Bucket
 from scheduler.core.times import format_ms
-from scheduler.core.world import Bucket, World
+from scheduler.core.world import World
 
 
 async def show_queue(api: Api, request: Request) -> Response:

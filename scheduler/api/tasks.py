@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, cast
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -35,9 +36,12 @@ async def list_tasks(api: Api, request: Request) -> Response:
     query = request.query_params
     wanted = {text for text in (*query.getlist("status"), *query.getlist("status[]")) if text}
     world = await api.settled_world()
-    apps = [app_id for app_id, app in world.apps.items() if not app.removed]
-    found = [i for i in _tasks(world, apps) if not wanted or _status(i) in wanted]
-    return json_response({"tasks": tasks_encoded(world, found)})
+
+    def show(app_id: AppId) -> list[orjson.Fragment]:
+        live = tasks_of(world, app_id) if world.live_app(app_id) is not None else ()
+        return tasks_encoded(world, (i for i in live if not wanted or _status(i) in wanted))
+
+    return json_response({"tasks": await api.show_all(tuple(world.apps), show)})
 
 
 def _status(instance: Instance) -> str:

@@ -437,3 +437,36 @@ async def test_no_service_port_left_is_answered_422_and_nothing_is_changed(egret
 async def test_a_port_that_two_apps_name_is_their_business(egret):
     await egret.deploy("/a", ports=[8080])
     await egret.deploy("/b", ports=[8080])
+
+
+async def test_the_list_is_made_anew_for_every_change(egret):
+    """The whole list is kept while nothing changes: each kind of change must be seen."""
+
+    async def listed():
+        query = "/v2/apps?embed=apps.tasks&embed=apps.lastTaskFailure"
+        return (await egret.http.get(query)).json()["apps"]
+
+    assert await listed() == []
+    await egret.deploy("/a", healthChecks=[{"protocol": "TCP"}])
+    (app,) = await listed()
+    assert (app["tasksRunning"], len(app["deployments"])) == (0, 1)
+    (task_id,) = await egret.run_tasks()
+    (app,) = await listed()
+    assert (app["tasksRunning"], app["tasksHealthy"], app["tasks"][0]["id"]) == (1, 0, task_id)
+    await egret.probe(task_id, alive=True)
+    await egret.deployments_done()
+    (app,) = await listed()
+    assert (app["tasksHealthy"], app["deployments"]) == (1, [])
+    assert await listed() == [app]
+    await egret.update(task_id, TaskState.FAILED, message="oh")
+    (app,) = await listed()
+    assert (app["tasks"], app["lastTaskFailure"]["message"]) == ([], "oh")
+    await egret.http.delete("/v2/apps/a")
+    assert await listed() == []
+
+
+async def test_an_instance_count_is_seen_at_once(egret):
+    await egret.deploy("/a", instances=0)
+    assert (await egret.http.get("/v2/apps")).json()["apps"][0]["instances"] == 0
+    await egret.http.put("/v2/apps/a?force=true", json={"instances": 2})
+    assert (await egret.http.get("/v2/apps")).json()["apps"][0]["instances"] == 2
