@@ -1,0 +1,1 @@
+"""Benchmarks: ``python -m tests.perf`` prints one JSON line for each number."""
