@@ -47,7 +47,7 @@ async def launched(address: str, tasks: int) -> tuple[float, float]:
     await bare.open_calls()
     await bare.wait(lambda: bare.framework_id, "SUBSCRIBED")
     drained = asyncio.create_task(bare.drain())
-    offers = await bare.wait(lambda: bare.offers(), "offers")
+    offers = await bare.wait(bare.offers, "offers")
     share = -(-tasks // len(offers))
     left = tasks
     started_s, cpu_s = time.perf_counter(), time.process_time()

@@ -1,10 +1,13 @@
 """How much a thousand probes a second disturb the loop that everything else runs on."""
 
 import asyncio
+import logging
 import subprocess
 import sys
 import time
 from random import Random
+
+import structlog
 
 from scheduler.core.app import HealthProtocol
 from scheduler.core.ids import TaskId
@@ -74,6 +77,7 @@ def _probes(prober: Prober) -> int:
 
 def run(*, quick: bool) -> None:
     """Measure."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     server = subprocess.Popen([sys.executable, "-c", _SERVER], stdout=subprocess.PIPE)
     try:
         assert server.stdout is not None

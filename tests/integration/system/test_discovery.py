@@ -1,5 +1,6 @@
 """What clients of Consul see while apps come, change, fail and go."""
 
+import contextlib
 import os
 import signal
 import time
@@ -131,7 +132,8 @@ def test_a_consul_that_hangs_stops_no_scheduling_and_catches_up(
 
 def _process_in(folder: Path) -> int:
     for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and (entry / "cwd").exists():
-            if (entry / "cwd").readlink() == folder:
+        # Processes end meanwhile, and some are not ours to look at.
+        with contextlib.suppress(OSError):
+            if entry.name.isdecimal() and (entry / "cwd").readlink() == folder:
                 return int(entry.name)
     raise AssertionError(f"no process in {folder}")
