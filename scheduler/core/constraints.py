@@ -14,7 +14,6 @@ from functools import lru_cache
 
 from scheduler.core.app import Constraint, Operator
 from scheduler.core.offer import Agent
-from scheduler.core.world import field_value
 
 
 def unmet(
@@ -32,7 +31,7 @@ def unmet(
         instances: the app's wanted instance count (GROUP_BY spreads by it).
     """
     for constraint in constraints:
-        value = field_value(agent, constraint.field)
+        value = agent.value_of(constraint.field)
         counts = placed.get(constraint.field, Counter[str]())
         if not _is_met(constraint, value, counts, instances):
             return constraint

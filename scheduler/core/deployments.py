@@ -11,8 +11,9 @@ from scheduler.core.deployment import Action, ActionKind, Deployment
 from scheduler.core.effects import DeploymentDone, DeploymentStepDone
 from scheduler.core.ids import DeploymentId
 from scheduler.core.records import Kind
+from scheduler.core.tally import Bucket
 from scheduler.core.targets import target_of
-from scheduler.core.world import Bucket, World
+from scheduler.core.world import World
 
 
 def settle_deployment(batch: Batch, deployment_id: DeploymentId) -> None:

@@ -14,9 +14,10 @@ from scheduler.core.deployments import is_satisfied
 from scheduler.core.ids import AppId, DeploymentId
 from scheduler.core.launches import is_delayed
 from scheduler.core.reports import FUNNEL, Miss
+from scheduler.core.tally import Bucket
 from scheduler.core.targets import Target, target_of
 from scheduler.core.upkeep import launch_room_of
-from scheduler.core.world import Bucket, World
+from scheduler.core.world import World
 
 
 class Block(StrEnum):

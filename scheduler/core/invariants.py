@@ -13,7 +13,8 @@ from scheduler.core.executors import ExecutorId
 from scheduler.core.ids import AgentId, AppId, InstanceId, Version
 from scheduler.core.instance import Condition, Goal, Instance
 from scheduler.core.service_ports import service_ports
-from scheduler.core.world import Bucket, World, field_value
+from scheduler.core.tally import Bucket
+from scheduler.core.world import World
 
 K = TypeVar("K", bound=Hashable)
 
@@ -109,7 +110,7 @@ def _wrong_places(world: World) -> Iterator[str]:
         agent = world.agents.get(agent_id)
         spec = world.spec_at(instance.app_id, instance.version)
         for name in {constraint.field for constraint in spec.constraints} if agent else ():
-            value = None if agent is None else field_value(agent, name)
+            value = None if agent is None else agent.value_of(name)
             if value is not None:
                 key = (instance.app_id, instance.version, name)
                 placed.setdefault(key, Counter())[value] += 1

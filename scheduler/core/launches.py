@@ -20,8 +20,9 @@ from scheduler.core.instance import Condition, Instance, Placement
 from scheduler.core.offers import Place
 from scheduler.core.placement import Stock, Wish, fit
 from scheduler.core.reports import Miss, Reason, Report
+from scheduler.core.tally import Bucket
 from scheduler.core.upkeep import launch_room_of
-from scheduler.core.world import Bucket, World
+from scheduler.core.world import World
 
 
 def settle_launches(batch: Batch) -> None:

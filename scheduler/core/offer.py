@@ -47,6 +47,18 @@ class Agent:
     region: str | None = None
     zone: str | None = None
 
+    def value_of(self, name: str) -> str | None:
+        """Read what a constraint's field means here; None if the agent has no such thing."""
+        match name:
+            case "hostname" | "@hostname":
+                return self.host
+            case "@region":
+                return self.region
+            case "@zone":
+                return self.zone
+            case _:
+                return dict(self.attributes).get(name)
+
 
 @frozen
 class Offer:

@@ -16,8 +16,8 @@ from scheduler.core.health import Health, health_of, is_serving
 from scheduler.core.instance import Condition, Goal, Instance
 from scheduler.core.records import Ended, Failure, Kind
 from scheduler.core.signals import Cause, Signal, is_draining
+from scheduler.core.tally import Bucket
 from scheduler.core.targets import target_of
-from scheduler.core.world import Bucket
 
 UNCONFIRMED_ASKS_MAX = 1
 """How often Mesos is asked about a launch that it never mentioned, before it is replaced."""
@@ -80,6 +80,10 @@ def refresh(batch: Batch, instance: Instance, cause: Cause) -> None:
 def come_back(batch: Batch, instance: Instance, cause: Cause) -> None:
     """Welcome a task that was out of sight; its instance was kept for this."""
     update = _update(cause)
+    if instance.kill_reason is not None:
+        # It was being ended when it went out of sight.
+        start_kill(batch, instance, Cause(Signal.KILL, reason=instance.kill_reason))
+        return
     was_running = instance.started_at_ms is not None
     if cause.signal is Signal.RUNNING and not was_running:
         run(batch, instance, cause)
@@ -170,6 +174,17 @@ def cut_off(batch: Batch, instance: Instance, cause: Cause) -> None:
     batch.put(lost)
     if _is_overdue(batch, lost):
         give_up(batch, lost, cause)
+
+
+def lose_sight(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """A task that is being ended is out of sight: forget it, or wait for it if it is replaced.
+
+    Its replacement must not start sooner than that of any other task out of sight.
+    """
+    if instance.goal is Goal.RUNNING:
+        cut_off(batch, instance, cause)
+    else:
+        abandon(batch, instance, cause)
 
 
 def abandon(batch: Batch, instance: Instance, cause: Cause) -> None:

@@ -29,8 +29,9 @@ from scheduler.core.rollout import (
     with_canaries,
 )
 from scheduler.core.signals import Cause, Signal
+from scheduler.core.tally import Bucket, Tally
 from scheduler.core.targets import Target, target_of
-from scheduler.core.world import Bucket, Tally, World, field_value
+from scheduler.core.world import World
 
 ENDING_ORDER = (
     Bucket.DONE,
@@ -173,7 +174,7 @@ def _evened_out(ordered: Iterator[InstanceId], spec: AppSpec, world: World) -> I
     for instance_id in ordered:
         placement = world.instances[instance_id].placement
         agent = None if placement is None else world.agents.get(placement.agent_id)
-        value = None if agent is None else field_value(agent, grouped.field)
+        value = None if agent is None else agent.value_of(grouped.field)
         groups.setdefault(value, []).append(instance_id)
     sizes = Counter({value: len(ids) for value, ids in groups.items()})
     while groups:

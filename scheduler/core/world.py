@@ -9,7 +9,6 @@ term of a leader.
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from enum import StrEnum
 from typing import TypeVar
 
 from attrs import frozen
@@ -51,6 +50,7 @@ from scheduler.core.records import (
 from scheduler.core.reports import Reports
 from scheduler.core.service_ports import ServicePorts, service_ports
 from scheduler.core.settings import Settings
+from scheduler.core.tally import AppCounts, Bucket, Tally
 
 DELAY_KEY = "@"
 """Prefix of the timer keys that are launch delays."""
@@ -61,68 +61,6 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Bucket(StrEnum):
-    """What an instance counts as when an app is compared with its target."""
-
-    SCHEDULED = "scheduled"
-    """Wanted, waiting for a place: no task."""
-    PENDING = "pending"
-    """A task is on its way to RUNNING."""
-    UNPROVEN = "unproven"
-    """Running, its checks have said nothing yet."""
-    UNHEALTHY = "unhealthy"
-    PROVING = "proving"
-    """Running and healthy, but not ready or not healthy for long enough yet."""
-    SERVING = "serving"
-    """Running, healthy (or without checks), ready and proven."""
-    UNREACHABLE = "unreachable"
-    """Out of sight, still waited for."""
-    INACTIVE = "inactive"
-    """Out of sight and given up: replaced, but not forgotten."""
-    RECYCLING = "recycling"
-    """Being ended, to be launched again under the same instance id."""
-    DOOMED = "doomed"
-    """Being ended for good."""
-    DONE = "done"
-    """Has ended, and its restart policy does not launch it again."""
-
-
-ACTIVE = (
-    Bucket.SCHEDULED,
-    Bucket.PENDING,
-    Bucket.UNPROVEN,
-    Bucket.UNHEALTHY,
-    Bucket.PROVING,
-    Bucket.SERVING,
-    Bucket.UNREACHABLE,
-    Bucket.RECYCLING,
-    Bucket.DONE,
-)
-"""Buckets that fill a place in the app's instance count."""
-
-
-class Tally:
-    """The instances of one config version of an app, by bucket, oldest arrival first."""
-
-    __slots__ = ("buckets", "placed")
-
-    def __init__(self) -> None:
-        self.buckets: dict[Bucket, dict[InstanceId, None]] = {bucket: {} for bucket in Bucket}
-        self.placed: dict[str, Counter[str]] = {}
-        """Constraint field → value → possibly live instances there."""
-
-    def count(self, bucket: Bucket) -> int:
-        return len(self.buckets[bucket])
-
-    @property
-    def active(self) -> int:
-        return sum(len(self.buckets[bucket]) for bucket in ACTIVE)
-
-    @property
-    def total(self) -> int:
-        return sum(len(ids) for ids in self.buckets.values())
-
-
 @frozen
 class Lock:
     """An app's part in the deployment that works on it."""
@@ -131,16 +69,6 @@ class Lock:
     change: Change
     step: int | None
     """Index of the step that acts on the app; None if no step does."""
-
-
-@frozen
-class AppCounts:
-    """The counters of Marathon's AppInfo."""
-
-    staged: int
-    running: int
-    healthy: int
-    unhealthy: int
 
 
 class World:
@@ -442,7 +370,7 @@ class World:
         if not spec.constraints or agent is None:
             return
         for name in dict.fromkeys(constraint.field for constraint in spec.constraints):
-            value = field_value(agent, name)
+            value = agent.value_of(name)
             if value is not None:
                 _count(tally.placed.setdefault(name, Counter()), value, sign)
 
@@ -508,19 +436,6 @@ class World:
             step = steps.get(change.app_id)
             self.locks[change.app_id] = Lock(deployment_id, change, step)
             self.dirty[change.app_id] = None
-
-
-def field_value(agent: Agent, name: str) -> str | None:
-    """Read what a constraint's field means for an agent; None if the agent has no such thing."""
-    match name:
-        case "hostname" | "@hostname":
-            return agent.host
-        case "@region":
-            return agent.region
-        case "@zone":
-            return agent.zone
-        case _:
-            return dict(agent.attributes).get(name)
 
 
 _BUCKETS = {

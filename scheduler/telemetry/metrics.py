@@ -34,7 +34,8 @@ from scheduler.core.effects import (
 )
 from scheduler.core.events import Event, LaunchRefused, OffersReceived, StatusUpdate
 from scheduler.core.instance import Condition, Instance
-from scheduler.core.world import Bucket, World
+from scheduler.core.tally import Bucket
+from scheduler.core.world import World
 from scheduler.telemetry.catalog import BY_NAME, MetricKind
 
 # A second series for every counter and histogram, of when it began: nobody asks for that.

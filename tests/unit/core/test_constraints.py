@@ -9,7 +9,6 @@ from scheduler.core.app import Constraint, Operator
 from scheduler.core.constraints import unmet
 from scheduler.core.instance import TaskState
 from scheduler.core.offer import Agent
-from scheduler.core.world import field_value
 from tests.unit.core.game import WEB, Game, agent, launched_in, offer, spec, update
 
 HERE = evolve(agent(1, rack="r1", size="2.50"), region="eu", zone="eu-1")
@@ -108,13 +107,13 @@ def test_all_constraints_must_be_met_and_the_first_unmet_one_is_named() -> None:
 
 def test_an_agent_without_a_fault_domain_has_no_region() -> None:
     bare = agent()
-    assert field_value(bare, "@region") is None
-    assert field_value(bare, "@zone") is None
-    assert field_value(bare, "hostname") == field_value(bare, "@hostname") == "host1"
+    assert bare.value_of("@region") is None
+    assert bare.value_of("@zone") is None
+    assert bare.value_of("hostname") == bare.value_of("@hostname") == "host1"
 
 
 def test_an_attribute_may_not_hide_the_host_name() -> None:
-    assert field_value(agent(1, hostname="fake"), "hostname") == "host1"
+    assert agent(1, hostname="fake").value_of("hostname") == "host1"
 
 
 def launch_on(*agents: Agent, instances: int, constraint: Constraint) -> list[str]:

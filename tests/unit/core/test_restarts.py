@@ -4,7 +4,7 @@ import pytest
 
 from scheduler.core.app import RestartMode, RestartPolicy
 from scheduler.core.instance import Condition, Goal, TaskState
-from scheduler.core.world import Bucket
+from scheduler.core.tally import Bucket
 from tests.unit.core.game import V1, WEB, Game, instance, spec, update
 
 ALWAYS, ON_FAILURE, NEVER = RestartMode.ALWAYS, RestartMode.ON_FAILURE, RestartMode.NEVER
