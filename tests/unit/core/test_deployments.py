@@ -167,3 +167,20 @@ def test_a_restart_of_nothing_is_over_at_once() -> None:
     game.ask(ChangeApps(game.request(), restarts=(WEB,)))
     assert game.world.deployments == {}
     assert game.world.apps[WEB].version != V1
+
+
+def test_a_deployment_is_not_over_while_an_old_task_is_still_alive() -> None:
+    """Over means that what was is gone, not only that what is wanted is there."""
+    game = Game()
+    game.connect()
+    game.upsert(spec())
+    game.run_all()
+    game.upsert(spec(cmd="new"))
+    game.offer(offer())
+    (new,) = (one for one in game.world.instances.values() if not one.started_at_ms)
+    game.send(update(new.task_id, TaskState.RUNNING))
+    assert game.conditions() == ["Killing", "Running"]
+    assert game.world.deployments
+    (old,) = (one for one in game.world.instances.values() if one.id != new.id)
+    game.send(update(old.task_id, TaskState.KILLED))
+    assert game.world.deployments == {}

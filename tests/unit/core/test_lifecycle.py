@@ -43,9 +43,9 @@ Starting     . . Running Killing again+fault again again+fault again Unreachable
              Killing+kill Killing+kill . Killing+kill
 Running      . . . Killing again+fault again again+fault again Unreachable again \
              Draining Draining . .
-Draining     . . . Killing again again again again again+kill again \
+Draining     . . . Killing again again again again Unreachable again \
              . Draining Killing+kill Killing+kill
-Killing      . . . . again again again again again+kill again . Killing . Killing+kill
+Killing      . . . . again again again again Unreachable again . Killing . Killing+kill
 Unreachable  Running Running Running Killing again+fault again again+fault again . again \
              again+kill gone+kill . UnreachableInactive
 UnreachableInactive  Running Running Running Killing gone gone gone gone . gone gone gone . gone
@@ -356,3 +356,35 @@ def test_a_task_that_others_kill_is_healthy_no_more() -> None:
     game.send(update(subject.task_id, TaskState.KILLING))
     assert game.only.condition is Condition.KILLING
     assert game.only.healthy_since_ms is None
+
+
+@pytest.mark.parametrize("condition", [Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE])
+def test_what_was_to_be_killed_before_it_went_out_of_sight_is_killed_when_it_returns(
+    condition: Condition,
+) -> None:
+    """It waits out of sight as long as any other, so that no second copy starts beside it."""
+    subject = instance(condition, kill_reason="failed its checks")
+    for state in ("staging", "starting", "running"):
+        game = game_with(subject)
+        batch = game.batch()
+        step(batch, subject, cause_of(state, subject))
+        assert what_became(game, batch, subject) == "Killing+kill"
+        assert game.only.kill_reason == "failed its checks"
+
+
+def test_an_app_that_must_not_run_twice_is_not_replaced_while_its_killed_task_is_out_of_sight() -> (
+    None
+):
+    """``unreachableStrategy: disabled`` says to wait, also for what is being killed."""
+    subject = subject_in(Condition.KILLING)
+    game = Game()
+    game.install(spec(unreachable_strategy=None))
+    game.put(subject)
+    game.connect()
+    game.send(update(subject.task_id, TaskState.UNREACHABLE))
+    game.run_all()
+    game.wait_stepwise(3_600_000)
+    assert game.only.task_id == subject.task_id
+    game.send(update(subject.task_id, TaskState.GONE, uuid=None))
+    game.run_all()
+    assert game.only.task_id != subject.task_id
