@@ -1,8 +1,11 @@
 """Carry out what the core wants of Mesos: one effect, one call.
 
-Only an ACCEPT needs an answer: tasks that were certainly not launched are told to the core at
-once. Everything else is sent again by whoever wanted it: kills and reconciliations by timers of
-the core, acknowledgements because Mesos repeats the update.
+Tasks that were certainly not launched are told to the core at once. Kills and reconciliations are
+sent again by timers of the core, acknowledgements because Mesos repeats the update. Nobody repeats
+what is said about offers, so where such a call may be lost, the subscription is made anew: an
+offer whose ACCEPT or DECLINE never arrived stays ours at the master, and its agent out of use,
+for as long as the subscription lasts; after a lost REVIVE no offer comes. A new subscription voids
+every offer, and what of the old one's calls may still arrive.
 """
 
 import asyncio
@@ -26,7 +29,7 @@ from scheduler.core.ids import AgentId, OfferId, TaskId
 from scheduler.core.instance import TaskState
 from scheduler.mesos.driver import EgretDriver
 from scheduler.mesos.framework import JsonObject
-from scheduler.mesos.outcome import CallOutcome, NotSent, Refused
+from scheduler.mesos.outcome import CallOutcome, NotSent, Refused, Unknown
 from scheduler.mesos.task_info import TaskNotBuildable, kill_policy, task_infos
 
 _log = structlog.get_logger(__name__)
@@ -50,7 +53,7 @@ class MesosDispatch:
             case Accept():
                 self._accept(effect)
             case Decline(offer_ids, refuse_s):
-                driver.call(driver.declineOffer, _offer_ids(offer_ids), _filters(refuse_s))
+                self._decline(offer_ids, refuse_s)
             case Kill(task_id, agent_id, grace_s):
                 named = _task(task_id, agent_id)
                 driver.call(
@@ -65,9 +68,9 @@ class MesosDispatch:
                 status = {**_task(task_id, agent_id), "uuid": uuid}
                 driver.call(driver.acknowledgeStatusUpdate, status)
             case Suppress():
-                driver.call(driver.suppressOffers)
+                self._must_arrive(driver.call(driver.suppressOffers))
             case Revive():
-                driver.call(driver.reviveOffers)
+                self._must_arrive(driver.call(driver.reviveOffers))
 
     def _accept(self, accept: Accept) -> None:
         """Launch what can be launched; offers that end up unused are given back."""
@@ -86,13 +89,12 @@ class MesosDispatch:
                 self._on_event(
                     StatusUpdate(task_id, TaskState.ERROR, accept.agent_id, message=str(info))
                 )
-        offers = _offer_ids(accept.offer_ids)
         if not infos:
-            self._driver.call(self._driver.declineOffer, offers, _filters(0.0))
+            self._decline(accept.offer_ids, refuse_s=0.0)
             return
-        outcome = self._driver.call(
-            self._driver.launchTasks, offers, infos, _filters(accept.refuse_s)
-        )
+        offers, filters = _offer_ids(accept.offer_ids), _filters(accept.refuse_s)
+        outcome = self._driver.call(self._driver.launchTasks, offers, infos, filters)
+        self._must_arrive(outcome)
         outcome.add_done_callback(partial(self._on_launched, accept.offer_ids, tuple(sent)))
 
     def _on_launched(
@@ -105,8 +107,23 @@ class MesosDispatch:
         outcome = done.result()
         if isinstance(outcome, NotSent | Refused):
             # The offers of a refused ACCEPT stay ours (traces, 07): without this, for ever.
-            self._driver.call(self._driver.declineOffer, _offer_ids(offer_ids), _filters(0.0))
+            self._decline(offer_ids, refuse_s=0.0)
             self._on_event(LaunchRefused(task_ids, outcome.reason))
+
+    def _decline(self, offer_ids: tuple[OfferId, ...], refuse_s: float) -> None:
+        driver = self._driver
+        call = driver.call(driver.declineOffer, _offer_ids(offer_ids), _filters(refuse_s))
+        self._must_arrive(call)
+
+    def _must_arrive(self, call: asyncio.Future[CallOutcome]) -> None:
+        """Subscribe anew if ``call`` may not have reached the master on this subscription."""
+        call.add_done_callback(partial(self._on_outcome, self._driver.stats.link.subscriptions))
+
+    def _on_outcome(self, subscription: int, done: asyncio.Future[CallOutcome]) -> None:
+        outcome, driver = done.result(), self._driver
+        is_present = driver.is_subscribed and driver.stats.link.subscriptions == subscription
+        if is_present and isinstance(outcome, NotSent | Unknown):
+            driver.renew_subscription(f"a call about offers may be lost: {outcome.reason}")
 
 
 def _offer_ids(offer_ids: tuple[OfferId, ...]) -> list[JsonObject]:

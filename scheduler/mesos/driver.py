@@ -197,6 +197,10 @@ class EgretDriver(MesosSchedulerDriver):
         """The same as ``stop``."""
         self.stop()
 
+    def renew_subscription(self, reason: str) -> None:
+        """End the present subscription and make another: every offer is void then."""
+        self._link.give_up(reason)
+
     async def teardown(self) -> CallOutcome:
         """Remove the framework: Mesos kills **every task** and forgets the framework id.
 

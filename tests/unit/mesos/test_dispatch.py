@@ -13,13 +13,13 @@ from scheduler.core.effects import (
     Revive,
     Suppress,
 )
-from scheduler.core.events import LaunchRefused, StatusUpdate
+from scheduler.core.events import Disconnected, LaunchRefused, StatusUpdate
 from scheduler.core.ids import AgentId, OfferId, TaskId
 from scheduler.core.instance import TaskState
 from scheduler.mesos.calls import CallLimits
 from scheduler.mesos.dispatch import MesosDispatch
 from tests.unit.mesos.conftest import Harness
-from tests.unit.mesos.fake_master import Peer, Request
+from tests.unit.mesos.fake_master import Peer, Request, subscribe_and_hold
 from tests.unit.mesos.launches import launch
 
 TASK = TaskId("t1")
@@ -146,6 +146,68 @@ async def test_an_accept_of_unknown_fate_is_not_called_refused(harness: Harness)
     await harness.until_outcome("ACCEPT", "Unknown")
     assert not harness.seen(LaunchRefused)
     assert [call.type for call in harness.master.calls] == ["ACCEPT"]
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [Accept(OFFERS, AGENT, (launch(),), 0.0), Decline(OFFERS, 120.0), Suppress(), Revive()],
+)
+async def test_after_a_lost_call_about_offers_the_subscription_is_made_anew(
+    harness: Harness, effect: MesosEffect
+):
+    """Else the master would keep the offers for us, or give none, until the connection ends."""
+
+    async def lose(peer: Peer, request: Request) -> None:
+        peer.abort()
+
+    harness.master.on_call = lose
+    dispatch = await ready(harness)
+    dispatch.send(effect)
+    await harness.until_subscribed(2)
+    assert len(harness.seen(Disconnected)) == 1
+    assert len(harness.master.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "effect", [Kill(TASK, AGENT, None), Reconcile(()), Acknowledge(TASK, AGENT, "AA==")]
+)
+async def test_a_lost_call_that_is_sent_again_anyway_costs_no_subscription(
+    harness: Harness, effect: MesosEffect
+):
+    async def lose_the_first(peer: Peer, request: Request) -> None:
+        if len(harness.master.calls) == 1:
+            peer.abort()
+        else:
+            await peer.reply(202)
+
+    harness.master.on_call = lose_the_first
+    dispatch = await ready(harness)
+    dispatch.send(effect)
+    (lost,) = await calls(harness, 1)
+    await harness.until_outcome(lost.type, "Unknown")
+    dispatch.send(effect)
+    await harness.until_outcome(lost.type, "Sent")
+    assert harness.driver.stats.link.subscriptions == 1
+
+
+async def test_a_call_lost_with_its_subscription_does_not_end_the_next_one(harness: Harness):
+    async def lose_everything(peer: Peer, request: Request) -> None:
+        streams[0].abort()
+
+    streams: list[Peer] = []
+
+    async def stream(peer: Peer, request: Request) -> None:
+        streams.append(peer)
+        await subscribe_and_hold(peer, request)
+
+    harness.master.on_call = lose_everything
+    driver = await harness.begin(stream, limits=CallLimits(linger_s=0.1))
+    await harness.until_subscribed()
+    MesosDispatch(driver, harness.take).send(Revive())
+    await harness.until_subscribed(2)
+    await harness.until_outcome("REVIVE", "Unknown")
+    assert not driver._link.is_given_up
+    assert driver.stats.link.subscriptions == 2
 
 
 async def test_a_task_that_cannot_be_described_does_not_hold_up_the_others(harness: Harness):
