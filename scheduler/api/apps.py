@@ -1,14 +1,17 @@
 """Serve /v2/apps: read, create, change, remove and restart apps (Marathon page "Apps")."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from scheduler.api.appinfo import (
     LISTED,
+    READINESS,
     SINGLE,
+    STATS,
     app_info,
     embeds_of,
     rolled_back_json,
@@ -30,6 +33,7 @@ from scheduler.api.errors import ApiError, no_app
 from scheduler.api.replies import (
     deployment_header,
     deployment_response,
+    encoded_response,
     json_response,
 )
 from scheduler.api.selectors import read_selector
@@ -57,6 +61,7 @@ from scheduler.spec import (
 )
 
 Json = dict[str, Any]
+_FILTERS = frozenset({"cmd", "id", "label"})
 
 # ------------------------------------------------------------------------ reading
 
@@ -64,15 +69,25 @@ Json = dict[str, Any]
 async def list_apps(api: Api, request: Request) -> Response:
     """GET /v2/apps, filtered by ``cmd``, ``id`` (parts of them) and ``label``."""
     keep = _filter_of(request)
-    embeds = LISTED | embeds_of(request.query_params.getlist("embed"), "apps.")
+    texts = request.query_params.getlist("embed")
+    # "app." too: clients write either, and Marathon reads both.
+    embeds = LISTED | embeds_of(texts, "apps.") | embeds_of(texts, "app.")
     world = await api.settled_world()
     now_ms = api.runtime.clock()
-    apps = [
-        app_info(world, app_id, embeds, now_ms, api.config.last_response)
-        for app_id, app in world.apps.items()
-        if not app.removed and keep(world.spec_of(app_id))
-    ]
-    return json_response({"apps": apps})
+
+    def show(app_id: AppId) -> Iterator[orjson.Fragment]:
+        if world.live_app(app_id) is not None and keep(world.spec_of(app_id)):
+            yield app_info(world, app_id, embeds, now_ms, api.config.last_response)
+
+    # Statistics age and answers to readiness checks come without a record.
+    is_stored = not embeds & {STATS, READINESS} and not _FILTERS & set(request.query_params)
+    body = api.wholes.get(embeds, world) if is_stored else None
+    if body is None:
+        revision = world.revision
+        body = orjson.dumps({"apps": await api.show_all(tuple(world.apps), show)})
+        if is_stored:
+            api.wholes.keep(embeds, world, revision, body)
+    return encoded_response(body)
 
 
 async def show_app(api: Api, request: Request) -> Response:
