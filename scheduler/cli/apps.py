@@ -8,7 +8,7 @@ from rich.text import Text
 from scheduler.cli import app_diff, app_logs, deploy
 from scheduler.cli.client import app_path
 from scheduler.cli.failures import ExitCode, Failure
-from scheduler.cli.jsonvalues import fields, items
+from scheduler.cli.jsonvalues import fields, items, objects
 from scheduler.cli.output import (
     BAD,
     GOOD,
@@ -19,8 +19,10 @@ from scheduler.cli.output import (
 )
 from scheduler.cli.session import APP_ID, Session, connected
 from scheduler.cli.tasks import TASK_COLUMNS, task_row
-from scheduler.cli.waiting import reasons_of
+from scheduler.cli.waiting import reasons_of, refusals_of
 from scheduler.cli.waits import follow, waitable
+
+APP_COLUMNS = ["app", "instances", "running", "healthy", "state", "runs"]
 
 
 @click.group()
@@ -43,12 +45,16 @@ def list_apps(session: Session, label: str | None) -> None:
         print_json(body["apps"])
         return
     apps = sorted(body["apps"], key=lambda app: app["id"])
-    rows = [[app["id"], *counts_of(app), state_of(app), _what(app)] for app in apps]
     print_table(
-        ["app", "instances", "running", "healthy", "state", "runs"],
-        rows,
+        APP_COLUMNS,
+        map(app_row, apps),
         "There are no apps. Deploy one: egret app deploy FILE",
     )
+
+
+def app_row(app: dict[str, Any]) -> list[str | Text]:
+    """Show an app as a row under APP_COLUMNS."""
+    return [app["id"], *counts_of(app), state_of(app), _what(app)]
 
 
 def counts_of(app: dict[str, Any]) -> tuple[str, str, str]:
@@ -84,8 +90,8 @@ def _what(app: dict[str, Any]) -> str:
 @click.argument("app_id", metavar="ID", type=APP_ID)
 @connected
 def show(session: Session, app_id: str) -> None:
-    """Show one app: its tasks, what went wrong last, and why it waits."""
-    app = session.client.get(app_path(app_id))["app"]
+    """Show one app: its tasks, what went wrong last, why it waits, and what Consul lacks of it."""
+    app = session.client.get(app_path(app_id), {"embed": "app.rolledBack"})["app"]
     if session.as_json:
         print_json(app)
         return
@@ -104,6 +110,11 @@ def show(session: Session, app_id: str) -> None:
     if failure:
         when = age_of(failure.get("timestamp"))
         click.echo(f"  failure    {when} ago: {failure.get('state')} {failure.get('message')}")
+    for one in objects(app.get("rolledBack")):
+        click.echo(f"  taken back {age_of(one.get('at'))} ago: {one['version']}: {one['reason']}")
+    for refusal in refusals_of(session.client):
+        if refusal["app"] == app_id:
+            click.echo(f"  Consul     {refusal['name']} is not registered: {refusal['reason']}")
     click.echo()
     print_table(TASK_COLUMNS, map(task_row, app.get("tasks", [])), "  It has no tasks.")
 

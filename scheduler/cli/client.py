@@ -160,6 +160,12 @@ def app_path(app_id: str, *more: str) -> str:
     return "/".join(["/v2/apps", *(quote(part, safe="*") for part in parts), *more])
 
 
+def group_path(group_id: str) -> str:
+    """Return the API path of a group; that of the root has no id."""
+    parts = [quote(part, safe="") for part in group_id.split("/") if part]
+    return "/".join(["/v2/groups", *parts])
+
+
 def problems_in(body: Any) -> list[str]:
     """List the problems of an error body, each as ``path: what is wrong``."""
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""List, watch and cancel deployments: ``egret deployment …``."""
+"""List, watch and steer deployments: ``egret deployment …``."""
 
 from typing import Any
 from urllib.parse import quote
@@ -8,20 +8,27 @@ import click
 from scheduler.cli.jsonvalues import items
 from scheduler.cli.output import age_of, print_json, print_table
 from scheduler.cli.session import Session, connected
-from scheduler.cli.waiting import reasons_of
-from scheduler.cli.waits import DEFAULT_WAIT_S, Progress, await_deployment, deployment_of, watch
+from scheduler.cli.waiting import blocks_of, reasons_of
+from scheduler.cli.waits import (
+    DEFAULT_WAIT_S,
+    EXPLAINED,
+    Progress,
+    await_deployment,
+    deployment_of,
+    watch,
+)
 
 
 @click.group()
 def command() -> None:
-    """List, watch and cancel deployments."""
+    """List, watch and steer deployments."""
 
 
 @command.command(name="list")
 @connected
 def list_deployments(session: Session) -> None:
-    """List the deployments under way."""
-    deployments = session.client.get("/v2/deployments")
+    """List the deployments under way, and what each waits for."""
+    deployments = session.client.get("/v2/deployments", EXPLAINED)
     if session.as_json:
         print_json(deployments)
         return
@@ -31,10 +38,13 @@ def list_deployments(session: Session) -> None:
             age_of(one.get("version")),
             f"{one['currentStep']}/{one['totalSteps']}",
             ", ".join(_action(action) for action in one.get("currentActions", [])) or "-",
+            "; ".join(blocks_of(one)) or "-",
         ]
         for one in deployments
     ]
-    print_table(["deployment", "for", "step", "now"], rows, "No deployment is under way.")
+    print_table(
+        ["deployment", "for", "step", "now", "because"], rows, "No deployment is under way."
+    )
 
 
 def _action(action: dict[str, Any]) -> str:
@@ -80,7 +90,7 @@ def _affected(session: Session) -> set[str]:
 
 
 def _progress_of_all(session: Session) -> Progress:
-    deployments = session.client.get("/v2/deployments")
+    deployments = session.client.get("/v2/deployments", EXPLAINED)
     if not deployments:
         return Progress(done=True, lines=())
     apps = {app["id"]: app for app in session.client.get("/v2/apps")["apps"]}
@@ -88,6 +98,7 @@ def _progress_of_all(session: Session) -> Progress:
     for one in deployments:
         lines.append(f"{one['id']}: step {one['currentStep']} of {one['totalSteps']}")
         lines += [f"  {_state(app_id, apps.get(app_id))}" for app_id in one["affectedApps"]]
+        lines += [f"  {line}" for line in blocks_of(one)]
     return Progress(done=False, lines=tuple(lines))
 
 
@@ -112,3 +123,44 @@ def cancel(session: Session, deployment_id: str, *, force: bool) -> None:
     else:
         reverting, _ = deployment_of(answer)
         click.echo(f"{deployment_id} is cancelled; deployment {reverting} takes it back")
+
+
+@command.command()
+@click.argument("deployment_id", metavar="ID")
+@connected
+def pause(session: Session, deployment_id: str) -> None:
+    """Replace nothing more for the time being; what runs goes on."""
+    _steer(session, deployment_id, "pause", "is paused; `egret deployment resume` lets it go on")
+
+
+@command.command()
+@click.argument("deployment_id", metavar="ID")
+@connected
+def resume(session: Session, deployment_id: str) -> None:
+    """Let a paused deployment go on; its deadlines start afresh."""
+    _steer(session, deployment_id, "resume", "goes on")
+
+
+@command.command()
+@click.argument("deployment_id", metavar="ID")
+@connected
+def promote(session: Session, deployment_id: str) -> None:
+    """Approve the canaries of a deployment: the other instances follow."""
+    _steer(session, deployment_id, "promote", "is promoted; the other instances follow")
+
+
+@command.command()
+@click.argument("deployment_id", metavar="ID")
+@connected
+def abort(session: Session, deployment_id: str) -> None:
+    """Take back what a deployment changed, as `cancel` does."""
+    _steer(session, deployment_id, "abort", "is being taken back")
+
+
+def _steer(session: Session, deployment_id: str, verb: str, says: str) -> None:
+    path = f"/v2/deployments/{quote(deployment_id, safe='')}/{verb}"
+    answer = session.client.call("POST", path)
+    if session.as_json:
+        print_json(answer.body)
+    else:
+        click.echo(f"{deployment_id} {says}")

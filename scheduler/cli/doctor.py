@@ -24,8 +24,10 @@ from scheduler.cli.info import mesos_url
 from scheduler.cli.jsonvalues import Fields, fields
 from scheduler.cli.output import BAD, GOOD, WAITING, print_json, print_table
 from scheduler.cli.session import Session, connected
+from scheduler.cli.waiting import refusals_of
 
 _TIMEOUT_S = 5
+_REFUSALS_SHOWN = 10
 _STYLES = {"ok": GOOD, "note": WAITING, "wrong": BAD}
 
 
@@ -133,9 +135,20 @@ def _look_at_metrics(client: Client) -> Iterator[Finding]:
         yield Finding("discovery", "wrong", f"Consul has been behind for {lag_s:.0f} s")
     if float(values.get("egret_health_brake", 0)):
         yield Finding("health", "wrong", "most checks fail at once: nothing is killed for it")
+    yield from _look_at_refusals(client)
     unknown = int(float(values.get("egret_unknown_tasks", 0)))
     if unknown:
         yield Finding("tasks", "note", f"{unknown} tasks of ours run that the store does not know")
+
+
+def _look_at_refusals(client: Client) -> Iterator[Finding]:
+    refusals = refusals_of(client)
+    for refusal in refusals[:_REFUSALS_SHOWN]:
+        says = f"{refusal['name']} of {refusal['app']} is not registered: {refusal['reason']}"
+        yield Finding("Consul name", "wrong", says)
+    if len(refusals) > _REFUSALS_SHOWN:
+        more = len(refusals) - _REFUSALS_SHOWN
+        yield Finding("Consul name", "wrong", f"and {more} more: GET /v2/egret/discovery")
 
 
 def _get(url: str) -> str | None:

@@ -219,7 +219,7 @@ class _Demo:
             make_agent_configs(wish.agents),
             port=wish.mesos_port,
             work_dir=self._dir / "agents",
-            executor_command=(sys.executable, str(archive)),
+            executor_command=(sys.executable, "-I", str(archive)),
         )
         stack.push_async_callback(cluster.stop)
         try:

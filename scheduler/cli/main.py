@@ -12,10 +12,11 @@ from scheduler.cli.failures import Failure
 COMMANDS: dict[str, tuple[str, str]] = {
     "app": ("apps", "Deploy, look at and change apps."),
     "completion": ("completion", "Print the script that completes commands in a shell."),
-    "deployment": ("deployments", "List, watch and cancel deployments."),
+    "deployment": ("deployments", "List, watch and steer deployments."),
     "doctor": ("doctor", "Check what a working scheduler needs."),
     "events": ("events", "Follow what happens, one line for each event."),
     "framework": ("framework", "End the framework and all its tasks."),
+    "group": ("groups", "Deploy, look at and change groups of apps."),
     "info": ("info", "Show the scheduler's version, framework and configuration."),
     "leader": ("leader", "Show which scheduler leads."),
     "local": ("local", "Run a whole cluster on this machine, with apps on it."),

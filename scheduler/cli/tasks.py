@@ -19,9 +19,13 @@ def command() -> None:
 
 @command.command(name="list")
 @click.argument("app_id", metavar="[ID]", type=APP_ID, required=False)
+@click.option("--unknown", is_flag=True, help="Tasks that Mesos reports and Egret does not know.")
 @connected
-def list_tasks(session: Session, app_id: str | None) -> None:
+def list_tasks(session: Session, app_id: str | None, *, unknown: bool) -> None:
     """List the tasks of one app, or of all."""
+    if unknown:
+        _list_unknown(session)
+        return
     path = "/v2/tasks" if app_id is None else app_path(app_id, "tasks")
     tasks = session.client.get(path)["tasks"]
     if session.as_json:
@@ -29,6 +33,23 @@ def list_tasks(session: Session, app_id: str | None) -> None:
         return
     rows = [task_row(task) for task in sorted(tasks, key=lambda task: (task["appId"], task["id"]))]
     print_table(TASK_COLUMNS, rows, "There are no tasks.")
+
+
+def _list_unknown(session: Session) -> None:
+    tasks = objects(session.client.get("/v2/egret/unknown-tasks")["tasks"])
+    if session.as_json:
+        print_json(tasks)
+        return
+    rows = [[task["id"], state_text(task), str(task["host"] or "-"), _fate(task)] for task in tasks]
+    print_table(["task", "state", "host", "what becomes of it"], rows, "Every task is known.")
+
+
+def _fate(task: Fields) -> str:
+    if task["killed"]:
+        return "is being killed: it is ours and has ended by our records"
+    if task["endedByUs"]:
+        return "will be killed: it is ours and has ended by our records"
+    return "left alone: our records do not show that it is ours"
 
 
 def task_row(task: Fields) -> list[str | Text]:

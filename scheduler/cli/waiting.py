@@ -51,6 +51,26 @@ def reasons_of(client: Client, app_ids: AbstractSet[str]) -> list[str]:
     ]
 
 
+def refusals_of(client: Client) -> list[Fields]:
+    """List the services that Consul does not hold though an app asks for them, with the reason."""
+    return objects(fields(client.find("/v2/egret/discovery")).get("refusals"))
+
+
+def blocks_of(deployment: Fields) -> list[str]:
+    """List what an unfinished deployment waits for, one line for each app."""
+    blocks = objects(fields(deployment.get("egret")).get("blockedBy"))
+    return [f"{block['app']} waits: {_block(block)}" for block in blocks]
+
+
+def _block(block: Fields) -> str:
+    count = block.get("instances", 0)
+    text = str(block["message"])
+    if count:
+        text = f"{count} instance{'' if count == 1 else 's'}: {text}"
+    until = block.get("until")
+    return f"{text}, until {until}" if until else text
+
+
 def why(item: Fields) -> str:
     """Give the reason of one queue item in words."""
     delay = fields(item.get("delay"))

@@ -16,9 +16,11 @@ from scheduler.cli.failures import ExitCode, Failure
 from scheduler.cli.jsonvalues import fields
 from scheduler.cli.output import print_json
 from scheduler.cli.session import Session
-from scheduler.cli.waiting import reasons_of
+from scheduler.cli.waiting import blocks_of, reasons_of
 
 POLL_S = 0.5
+EXPLAINED = {"embed": "egret"}
+"""Has deployments shown with what they wait for."""
 DEFAULT_WAIT_S = 300.0
 
 
@@ -136,12 +138,13 @@ def watch(
 
 def progress_of(client: Client, deployment_id: str, app_ids: Sequence[str]) -> Progress:
     """Look at a deployment and the apps it changes."""
-    deployments = client.get("/v2/deployments")
+    deployments = client.get("/v2/deployments", EXPLAINED)
     found = next((one for one in deployments if one["id"] == deployment_id), None)
     if found is None:
         return Progress(done=True, lines=())
+    lines = [*(_app_line(client, one) for one in app_ids), *blocks_of(found)]
     step = f"step {found['currentStep']} of {found['totalSteps']}"
-    return Progress(done=False, lines=(step, *(_app_line(client, one) for one in app_ids)))
+    return Progress(done=False, lines=(step, *lines))
 
 
 def _app_line(client: Client, app_id: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from scheduler.cli import main
@@ -96,6 +97,43 @@ def test_an_app_is_shown_with_what_went_wrong(egret: Egret, stub: Stub) -> None:
     assert "h1:31000" in shown
 
 
+def test_an_app_is_shown_with_what_was_taken_back_and_what_consul_lacks(
+    egret: Egret, stub: Stub
+) -> None:
+    taken = {"version": "v2", "at": "2020-01-01T00:00:00Z", "reason": "no progress in time"}
+    stub.on("GET", "/v2/apps/hello", 200, {"app": an_app(rolledBack=[taken])})
+    refusals = [
+        {"app": app, "name": app[1:], "reason": "another app has the name"}
+        for app in ("/hello", "/other")
+    ]
+    stub.on("GET", "/v2/egret/discovery", 200, {"refusals": refusals})
+    shown = egret("app", "show", "hello").stdout
+    assert "v2: no progress in time" in shown
+    assert "hello is not registered: another app has the name" in shown
+    assert "other" not in shown.replace("another", "")
+
+
+def test_unknown_tasks_are_listed_with_their_fate(egret: Egret, stub: Stub) -> None:
+    def task(name: str, *, ours: bool, killed: bool) -> dict[str, Any]:
+        return {"id": name, "state": "TASK_RUNNING", "host": None, "slaveId": "S0"} | {
+            "endedByUs": ours,
+            "killed": killed,
+        }
+
+    tasks = [
+        task("a", ours=True, killed=True),
+        task("b", ours=True, killed=False),
+        task("c", ours=False, killed=False),
+    ]
+    stub.on("GET", "/v2/egret/unknown-tasks", 200, {"tasks": tasks})
+    lines = egret("task", "list", "--unknown").stdout.splitlines()[1:]
+    assert [line.split(None, 3)[3].split(":")[0] for line in lines] == [
+        "is being killed",
+        "will be killed",
+        "left alone",
+    ]
+
+
 def test_scaling_cannot_create_an_app_by_a_slip(egret: Egret, stub: Stub) -> None:
     stub.on("PATCH", "/v2/apps/shop/web", 200, ACCEPTED)
     result = egret("app", "scale", "/shop/web", "5", "--force")
@@ -152,6 +190,54 @@ def test_cancelling_names_the_deployment_that_takes_it_back(egret: Egret, stub: 
     assert "deployment d2 takes it back" in egret("deployment", "cancel", "d1").stdout
 
 
+@pytest.mark.parametrize(
+    ("verb", "says"),
+    [
+        ("pause", "d1 is paused"),
+        ("resume", "d1 goes on"),
+        ("promote", "d1 is promoted"),
+        ("abort", "d1 is being taken back"),
+    ],
+)
+def test_a_deployment_is_steered_by_its_id(egret: Egret, stub: Stub, verb: str, says: str) -> None:
+    stub.on("POST", f"/v2/deployments/d1/{verb}", 200, ACCEPTED)
+    assert says in egret("deployment", verb, "d1").stdout
+    assert [(one.method, one.body) for one in stub.asked] == [("POST", None)]
+
+
+BLOCKED = {
+    "id": "d1",
+    "currentStep": 1,
+    "totalSteps": 2,
+    "currentActions": [{"action": "ScaleApplication", "app": "/hello"}],
+    "affectedApps": ["/hello"],
+    "egret": {
+        "blockedBy": [
+            {
+                "app": "/hello",
+                "reason": "readiness",
+                "message": "healthy, not ready",
+                "instances": 2,
+            }
+        ]
+    },
+}
+
+
+def test_deployments_say_what_they_wait_for(egret: Egret, stub: Stub) -> None:
+    stub.on("GET", "/v2/deployments", 200, [BLOCKED])
+    assert "/hello waits: 2 instances: healthy, not ready" in egret("deployment", "list").stdout
+    stub.on("GET", "/v2/apps", 200, {"apps": [an_app()]})
+    stub.on("GET", "/v2/apps/hello", 200, {"app": an_app()})
+    for watched in ([], ["d1"]):
+        result = egret("deployment", "watch", *watched, "--timeout", "0")
+        assert result.exit_code == 5
+        assert "2 instances: healthy, not ready" in result.stderr
+    assert {one.params.get("embed") for one in stub.asked if one.path == "/v2/deployments"} >= {
+        "egret"
+    }
+
+
 def test_watching_ends_when_nothing_is_under_way(egret: Egret, stub: Stub) -> None:
     one = {"id": "d1", "currentStep": 1, "totalSteps": 2, "affectedApps": ["/hello", "/gone"]}
     stub.on("GET", "/v2/deployments", 200, [one])
@@ -167,10 +253,16 @@ def test_doctor_finds_what_is_wrong(egret: Egret, stub: Stub) -> None:
     own = {"version": "0.1.0", "mesosMaster": stub.url, "mesosConnected": False}
     stub.on("GET", "/v2/info", 200, {"elected": True, "egret": own})
     stub.on("GET", "/health", 200, "")
+    refusal = {"app": "/a", "name": "a b", "reason": "a service name has letters"}
+    stub.on("GET", "/v2/egret/discovery", 200, {"refusals": [refusal] * 12})
     metrics = "# HELP x y\negret_store_degraded 1.0\negret_consul_synced 0.0\n"
     stub.on("GET", "/metrics", 200, metrics)
     result = egret("doctor", "--json")
-    verdicts = {one["what"]: one["verdict"] for one in json.loads(result.stdout)}
+    findings = json.loads(result.stdout)
+    verdicts = {one["what"]: one["verdict"] for one in findings}
+    refused = [one["says"] for one in findings if one["what"] == "Consul name"]
+    assert refused[0] == "a b of /a is not registered: a service name has letters"
+    assert refused[10:] == ["and 2 more: GET /v2/egret/discovery"]
     assert verdicts["scheduler"] == "ok"
     assert [verdicts[what] for what in ("Mesos", "store", "discovery")] == ["wrong"] * 3
     assert result.exit_code == 1
@@ -205,6 +297,25 @@ def test_events_are_read_as_marathon_frames_them() -> None:
     ]
     assert list(parse_events(lines)) == [("a", {"x": 1}), ("b", {"y": 2})]
     assert say("a", {"timestamp": "t", "appId": "/x", "plan": {}}) == "t  a  appId=/x"
+
+
+def test_completion_offers_the_apps_and_groups_there_are(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub.on("GET", "/v2/apps", 200, {"apps": [an_app("/shop/web"), an_app("/hello")]})
+    root = {"id": "/", "groups": [{"id": "/shop", "groups": [{"id": "/shop/back"}]}]}
+    stub.on("GET", "/v2/groups", 200, root)
+    monkeypatch.setenv("EGRET_SERVER", stub.url)
+    completer = ShellComplete(main, {}, "egret", "_EGRET_COMPLETE")
+
+    def offered(*typed: str) -> list[str]:
+        return [one.value for one in completer.get_completions(list(typed[:-1]), typed[-1])]
+
+    assert offered("app", "show", "") == ["hello", "shop/web"]
+    assert offered("app", "show", "/sh") == ["/shop/web"]
+    assert offered("group", "show", "shop") == ["shop", "shop/back"]
+    monkeypatch.setenv("EGRET_SERVER", "http://127.0.0.1:1")
+    assert offered("app", "show", "") == []
 
 
 def test_completion_knows_its_shells(egret: Egret) -> None:
