@@ -183,6 +183,15 @@ ANSWERS: dict[str, Json] = {
         endedByUs=_BOOLEAN,
         killed=_BOOLEAN,
     ),
+    "Brake": _object(
+        ("engaged", "releasedUntil", "failing", "onceHealthy", "unreachable", "running"),
+        engaged=_BOOLEAN,
+        releasedUntil=_OPTIONAL_TEXT,
+        failing=_WHOLE,
+        onceHealthy=_WHOLE,
+        unreachable=_WHOLE,
+        running=_WHOLE,
+    ),
     "Error": _object(
         ("message",),
         message=_TEXT,

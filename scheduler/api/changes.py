@@ -12,7 +12,7 @@ from starlette.requests import Request
 from scheduler.api.context import Api
 from scheduler.api.errors import ApiError, no_app, refused
 from scheduler.core.app import AppSpec
-from scheduler.core.effects import Accepted, Answer, Killed, Refusal, Rejected
+from scheduler.core.effects import Accepted, Answer, Killed, Refusal, Rejected, Released
 from scheduler.core.events import ChangeApps, Command, Removal, Upsert
 from scheduler.core.ids import AppId, GroupId, RequestId, Version
 from scheduler.core.records import Group
@@ -67,7 +67,7 @@ async def carry_out(api: Api, derive: Callable[[World], Plan], *, force: bool) -
     raise refused(rejected)
 
 
-async def command(api: Api, make: Callable[[RequestId], Command]) -> Accepted | Killed:
+async def command(api: Api, make: Callable[[RequestId], Command]) -> Accepted | Killed | Released:
     """Submit one command.
 
     Raises:

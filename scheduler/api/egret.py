@@ -1,16 +1,24 @@
-"""Serve what Marathon has no place for: what Consul holds, and tasks that nobody knows."""
+"""Serve what Marathon has no place for: Consul, tasks nobody knows, an operator's overrides."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from scheduler.api.appinfo import Json
+from scheduler.api.bodies import read_json
+from scheduler.api.changes import command
 from scheduler.api.context import Api
+from scheduler.api.errors import ApiError
 from scheduler.api.replies import json_response
-from scheduler.core.events import StatusUpdate
+from scheduler.api.tasks import ids_of
+from scheduler.core.events import KillUnknown, ReleaseBrake, StatusUpdate
+from scheduler.core.ids import TaskId
 from scheduler.core.strays import has_ended
 from scheduler.core.times import format_ms
 from scheduler.core.world import World
 from scheduler.runtime.discovery_room import DiscoveryStatus
+
+RELEASE_MAX_S = 86_400
+"""Longest override of the brake."""
 
 
 async def show_discovery(api: Api, _request: Request) -> Response:
@@ -57,3 +65,35 @@ def _unknown_json(world: World, update: StatusUpdate) -> Json:
         "endedByUs": has_ended(world, update.task_id),
         "killed": update.task_id in world.condemned,
     }
+
+
+async def kill_unknown_tasks(api: Api, request: Request) -> Response:
+    """POST /v2/egret/unknown-tasks/kill ``{"ids": […]}``: kill them by an operator's word."""
+    ids = tuple(TaskId(text) for text in ids_of(await read_json(request)))
+    await command(api, lambda request_id: KillUnknown(request_id, ids))
+    return Response(status_code=202)
+
+
+async def show_brake(api: Api, _request: Request) -> Response:
+    """GET /v2/egret/brake: whether kills for bad health are held back, and by what figures."""
+    world = await api.settled_world()
+    until_ms = world.brake_released_until_ms
+    return json_response(
+        {
+            "engaged": world.is_braked,
+            "releasedUntil": None if until_ms is None else format_ms(until_ms),
+            "failing": world.failing,
+            "onceHealthy": world.once_healthy,
+            "unreachable": world.out_of_sight,
+            "running": world.running,
+        }
+    )
+
+
+async def release_brake(api: Api, request: Request) -> Response:
+    """POST /v2/egret/brake/release?seconds=600: let kills go on although the brake would hold."""
+    text = request.query_params.get("seconds", "600")
+    if not text.isascii() or not text.isdecimal() or int(text) > RELEASE_MAX_S:
+        raise ApiError(400, f"seconds must be a whole number from 0 to {RELEASE_MAX_S}")
+    await command(api, lambda request_id: ReleaseBrake(request_id, int(text)))
+    return await show_brake(api, request)

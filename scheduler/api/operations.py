@@ -64,6 +64,7 @@ QUERIES: dict[str, tuple[str, Json]] = {
     ),
     "event_type": ("only events of these types", _array(_TEXT)),
     "confirm": ("id of the framework", _TEXT),
+    "seconds": ("how long; 0 ends it", _TEXT),
 }
 
 _CHANGE = ("force", "strict", "dryRun", "ifVersion")
@@ -88,6 +89,11 @@ OPERATIONS: dict[Handler, Operation] = {
     info.abdicate: Operation(_MESSAGE, errors=(403, 404, 409, 503)),
     egret.show_discovery: Operation(_ref("Discovery"), errors=(503,)),
     egret.list_unknown_tasks: Operation(_object(tasks=_array(_ref("UnknownTask"))), errors=(503,)),
+    egret.kill_unknown_tasks: Operation(
+        body=_object(ids=_array(_TEXT)), errors=_WRITE, statuses=(202,)
+    ),
+    egret.show_brake: Operation(_ref("Brake"), errors=(503,)),
+    egret.release_brake: Operation(_ref("Brake"), ("seconds",), errors=_WRITE),
     info.teardown: Operation(_MESSAGE, ("confirm",), errors=(403, 409, 422, 503)),
     info.no_pods: Operation(errors=(403, 404), statuses=()),
     info.refuse_pods: Operation(errors=(403, 422), statuses=()),

@@ -75,5 +75,8 @@ TABLE: tuple[tuple[str, dict[str, Handler]], ...] = (
     ("/v2/events", {"GET": stream_events}),
     ("/v2/egret/discovery", {"GET": egret.show_discovery}),
     ("/v2/egret/unknown-tasks", {"GET": egret.list_unknown_tasks}),
+    ("/v2/egret/unknown-tasks/kill", {"POST": egret.kill_unknown_tasks}),
+    ("/v2/egret/brake", {"GET": egret.show_brake}),
+    ("/v2/egret/brake/release", {"POST": egret.release_brake}),
     ("/v2/egret/teardown", {"POST": info.teardown}),
 )

@@ -77,7 +77,7 @@ async def delete_app_task(api: Api, request: Request) -> Response:
 
 async def delete_tasks(api: Api, request: Request) -> Response:
     """POST /v2/tasks/delete ``{"ids": […]}``; tasks that are gone already are passed over."""
-    ids = _ids_of(await read_json(request))
+    ids = ids_of(await read_json(request))
     for text in ids:
         if instance_id_of(TaskId(text)) is None and ".instance-" not in text:
             raise ApiError(400, f"Invalid task id '{text[:200]}'")
@@ -90,7 +90,8 @@ async def delete_tasks(api: Api, request: Request) -> Response:
     return await _kill(api, request, list(found.values()), single=False)
 
 
-def _ids_of(body: Any) -> list[str]:
+def ids_of(body: Any) -> list[str]:
+    """Read ``{"ids": […]}``: texts, a bounded number of them."""
     ids = cast("Json", body).get("ids") if isinstance(body, dict) else None
     if not isinstance(ids, list) or not all(isinstance(i, str) for i in cast("list[Any]", ids)):
         raise InvalidInput([Problem("/ids", "expected an array of strings")], is_malformed=True)

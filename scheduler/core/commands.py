@@ -19,6 +19,8 @@ from scheduler.core.events import (
     ChangeApps,
     Command,
     KillTasks,
+    KillUnknown,
+    ReleaseBrake,
     Removal,
     ResetDelay,
     SteerDeployment,
@@ -28,6 +30,7 @@ from scheduler.core.events import (
 from scheduler.core.ids import AppId, DeploymentId, Version, instance_id_of
 from scheduler.core.instance import Goal, Instance
 from scheduler.core.lifecycle import step
+from scheduler.core.overrides import override
 from scheduler.core.planning import circle_in, imagine, is_config_change
 from scheduler.core.records import App, AppVersion, Kind
 from scheduler.core.reverts import deploy, give_up, revert
@@ -49,6 +52,8 @@ def on_command(batch: Batch, command: Command) -> None:
             answer = _reset_delay(batch, command)
         case SteerDeployment():
             answer = _steer(batch, command)
+        case ReleaseBrake() | KillUnknown():
+            answer = override(batch, command)
     batch.emit(Reply(command.request_id, answer))
 
 

@@ -28,12 +28,14 @@ from scheduler.core.events import (
     Event,
     ExecutorLost,
     KillTasks,
+    KillUnknown,
     LaunchRefused,
     MesosError,
     OfferRescinded,
     OffersReceived,
     ProbeResult,
     ReadinessResult,
+    ReleaseBrake,
     ResetDelay,
     StatusUpdate,
     SteerDeployment,
@@ -44,6 +46,7 @@ from scheduler.core.ids import AppId, InstanceId, TaskId
 from scheduler.core.instance import Condition, Instance
 from scheduler.core.launches import settle_launches
 from scheduler.core.lifecycle import step
+from scheduler.core.overrides import BRAKE_KEY, end_release
 from scheduler.core.records import Framework
 from scheduler.core.reverts import check_progress, fail
 from scheduler.core.signals import Cause, Signal, came_too_late, classify, is_executor_gone
@@ -100,7 +103,15 @@ def handle(batch: Batch, event: Event) -> None:  # noqa: C901, PLR0912 - the dis
             pass
         case Tick():
             pass
-        case ChangeApps() | CancelDeployment() | KillTasks() | ResetDelay() | SteerDeployment():
+        case (
+            ChangeApps()
+            | CancelDeployment()
+            | KillTasks()
+            | ResetDelay()
+            | SteerDeployment()
+            | ReleaseBrake()
+            | KillUnknown()
+        ):
             on_command(batch, event)
 
 
@@ -127,10 +138,10 @@ def settle(batch: Batch) -> None:
 
 
 def resume(batch: Batch) -> None:
-    """Take over a loaded world: look at everything once, and ask again for what was under way.
+    """Take over a loaded world: look at everything once.
 
-    Kills are sent again by their deadlines, which stand in the stored instances; everything else
-    follows from the state when it is settled.
+    What was asked of Mesos is asked again once we are subscribed; everything else follows from
+    the state when it is settled.
     """
     world = batch.world
     _be_patient(batch)
@@ -140,10 +151,6 @@ def resume(batch: Batch) -> None:
     for instance in list(world.instances.values()):
         if instance.condition is Condition.RUNNING:
             step(batch, instance, Cause(Signal.DEADLINE))
-        elif instance.condition is Condition.KILLING and instance.task_id is not None:
-            placement = instance.placement
-            agent_id = None if placement is None else placement.agent_id
-            batch.emit(Kill(instance.task_id, agent_id, grace_s=None))
     for app_id in world.apps:
         world.dirty[app_id] = None
 
@@ -192,10 +199,21 @@ def _on_subscribed(batch: Batch, event: Subscribed) -> None:
     world.master = event.master
     world.offers.clear()
     world.suppressed = False
-    world.revive_wanted = False
+    # A SUPPRESS decided before may only now arrive, and on this subscription.
+    world.revive_wanted = bool(world.waiting)
     world.revived_at_ms = None
     begin_round(batch)
+    _kill_again(batch)
     batch.publish(SchedulerRegistered(event.framework_id, event.master, again=again))
+
+
+def _kill_again(batch: Batch) -> None:
+    """Send every kill that is under way once more: it may have got lost with the connection."""
+    for instance in batch.world.instances.values():
+        if instance.condition is Condition.KILLING and instance.task_id is not None:
+            placement = instance.placement
+            agent_id = None if placement is None else placement.agent_id
+            batch.emit(Kill(instance.task_id, agent_id, grace_s=None))
 
 
 def _on_disconnected(batch: Batch) -> None:
@@ -218,6 +236,9 @@ def _pass_deadlines(batch: Batch) -> None:
         if key.startswith(DELAY_KEY):
             # A launch delay is over: the app's waiting instances may ask for offers.
             world.revive_wanted = True
+            continue
+        if key == BRAKE_KEY:
+            end_release(batch)
             continue
         if key.startswith(ROLLOUT_KEY):
             check_progress(batch, AppId(key.removeprefix(ROLLOUT_KEY)))

@@ -111,7 +111,12 @@ class Rejected:
     """LOCKED only: the deployments in the way."""
 
 
-Answer = Accepted | Killed | Rejected
+@frozen
+class Released:
+    """An operator's override is in force."""
+
+
+Answer = Accepted | Killed | Released | Rejected
 
 
 @frozen

@@ -240,7 +240,37 @@ class SteerDeployment:
     verb: Steering
 
 
-Command = ChangeApps | CancelDeployment | KillTasks | ResetDelay | SteerDeployment
+@frozen
+class ReleaseBrake:
+    """Override the disaster brake for a while: an operator knows that the failures are real.
+
+    Answered Released. ``for_s`` 0 lets the brake hold again at once.
+    """
+
+    request_id: RequestId
+    for_s: int
+
+
+@frozen
+class KillUnknown:
+    """Kill tasks that Mesos reports for us and that we do not know, by an operator's word.
+
+    Answered Released, or NOT_FOUND with the first id that is not listed as unknown.
+    """
+
+    request_id: RequestId
+    task_ids: tuple[TaskId, ...]
+
+
+Command = (
+    ChangeApps
+    | CancelDeployment
+    | KillTasks
+    | ResetDelay
+    | SteerDeployment
+    | ReleaseBrake
+    | KillUnknown
+)
 
 Event = (
     Subscribed

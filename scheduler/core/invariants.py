@@ -137,6 +137,11 @@ def _wrong_health_counts(world: World) -> Iterator[str]:
     if (world.once_healthy, world.failing) != (once_healthy, failing):
         counted = (world.once_healthy, world.failing)
         yield f"once_healthy, failing: counted {counted}, are {(once_healthy, failing)}"
+    conditions = [instance.condition for instance in world.instances.values()]
+    seen = (conditions.count(Condition.RUNNING), conditions.count(Condition.UNREACHABLE))
+    if (world.running, world.out_of_sight) != seen:
+        counted = (world.running, world.out_of_sight)
+        yield f"running, out of sight: counted {counted}, are {seen}"
 
 
 def _wrong_waiting(world: World) -> Iterator[str]:

@@ -33,7 +33,8 @@ def on_stray(batch: Batch, update: StatusUpdate) -> None:
     if known is None or known.state is not update.state:
         batch.publish(UnknownTask(update, ended_by_us=ended_by_us))
     world.unknown_tasks[update.task_id] = update
-    if ended_by_us and update.task_id not in world.condemned and world.stray_kills_left > 0:
+    is_new = ended_by_us and update.task_id not in world.condemned
+    if is_new and world.stray_kills_left > 0 and not world.is_braked:
         world.stray_kills_left -= 1
         world.condemned[update.task_id] = None
         kill_stray(batch, update.task_id)

@@ -151,6 +151,11 @@ class World:
         """Instances running whose checks succeeded at least once."""
         self.failing = 0
         """Those of them whose checks fail now."""
+        self.running = 0
+        self.out_of_sight = 0
+        """Instances on agents that Mesos cannot reach, still waited for."""
+        self.brake_released_until_ms: int | None = None
+        """Until when an operator has overridden the disaster brake."""
 
     # ---------------------------------------------------------------- changes
 
@@ -267,10 +272,20 @@ class World:
 
     @property
     def is_braked(self) -> bool:
-        """Whether so many checks fail at once that the prober, not the apps, is suspect."""
-        if self.once_healthy < self.settings.brake_min_instances:
+        """Whether so much fails at once that the cause is not the apps.
+
+        Either the checks of an unusual share of all that were healthy fail (then the prober is
+        suspect), or an unusual share of all instances is out of sight (then the network is).
+        """
+        if self.brake_released_until_ms is not None:
             return False
-        return self.failing * 1000 > self.once_healthy * self.settings.brake_share_milli
+        sick = self._is_unusual(self.failing, self.once_healthy)
+        return sick or self._is_unusual(self.out_of_sight, self.out_of_sight + self.running)
+
+    def _is_unusual(self, part: int, whole: int) -> bool:
+        if whole < self.settings.brake_min_instances:
+            return False
+        return part * 1000 > whole * self.settings.brake_share_milli
 
     # ---------------------------------------------------------------- indexes
 
@@ -375,8 +390,11 @@ class World:
                 _count(tally.placed.setdefault(name, Counter()), value, sign)
 
     def _index_health(self, instance: Instance, sign: int) -> None:
+        if instance.condition is Condition.UNREACHABLE:
+            self.out_of_sight += sign
         if instance.condition is not Condition.RUNNING:
             return
+        self.running += sign
         if any(check.first_success_ms is not None for check in instance.checks):
             self.once_healthy += sign
             if any(check.alive is False for check in instance.checks):
