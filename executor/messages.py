@@ -220,7 +220,7 @@ def _check(info: Json) -> Check | None:
         is_http=kind == "HTTP",
         scheme=str(target.get("scheme", "http")),
         path=str(target.get("path") or "/"),
-        host="::1" if target.get("protocol") == "IPV6" else "127.0.0.1",
+        host="::1" if target.get("protocol") == "IPv6" else "127.0.0.1",
         delay_s=_seconds(info, "delay_seconds", 15),
         interval_s=_seconds(info, "interval_seconds", 10),
         timeout_s=_seconds(info, "timeout_seconds", 20),

@@ -69,7 +69,7 @@ def test_everything_is_read() -> None:
                 sandbox="apps/web",
                 fetched=True,
                 drain_seconds=2.5,
-                checks=[{"type": "HTTP", "http": {"port": 80, "protocol": "IPV6", "path": "/h"}}],
+                checks=[{"type": "HTTP", "http": {"port": 80, "protocol": "IPv6", "path": "/h"}}],
             ),
             kill_policy={"grace_period": {"nanoseconds": 0}},
             max_completion_time={"nanoseconds": 1_500_000_000},
