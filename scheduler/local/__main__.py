@@ -55,7 +55,7 @@ def _make_cluster(options: argparse.Namespace) -> Cluster:
         configs,
         port=options.port,
         work_dir=options.work_dir,
-        executor_command=command or (sys.executable, "-m", "executor"),
+        executor_command=command or (sys.executable, "-I", "-m", "executor"),
         timing=Timing(
             allocation_interval_s=options.allocation_interval,
             heartbeat_interval_s=options.heartbeat_interval,

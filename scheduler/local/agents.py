@@ -153,6 +153,7 @@ class Agent:
                 executor.kill()
                 executor.exit_status = 9
             if executor.exit_status is not None:
+                await executor.end_orphans(self.settings.mark)
                 self.on_executor_exit(executor, executor.exit_status)
 
     def _misses_executors(self) -> bool:
@@ -193,7 +194,7 @@ class Agent:
                 self.virtual.launch(task)
         elif executor is not None:
             event = {"type": "LAUNCH_GROUP", "launch_group": {"task_group": {"tasks": tasks}}}
-            self._run_in(self._custom_executor(framework_id, executor), records, event)
+            self._run_in_custom(executor, records, event)
         else:
             for task in records:
                 self._launch_one(task)
@@ -201,8 +202,7 @@ class Agent:
     def _launch_one(self, task: AgentTask) -> None:
         custom = task.info.get("executor")
         if custom is not None:
-            executor = self._custom_executor(task.framework_id, custom)
-            self._run_in(executor, [task], {"type": "LAUNCH", "launch": {"task": task.info}})
+            self._run_in_custom(custom, [task], {"type": "LAUNCH", "launch": {"task": task.info}})
             return
         problem = self._find_container_problem(task.info)
         if problem is not None:
@@ -226,12 +226,18 @@ class Agent:
             return "The embedded cluster cannot run images in the Mesos containerizer"
         return None
 
-    def _custom_executor(self, framework_id: str, info: JsonObject) -> AgentExecutor:
-        key = (framework_id, info["executor_id"]["value"])
-        executor = self.executors.get(key)
-        if executor is None or not executor.is_alive:
-            executor = self._new_executor(key[1], framework_id, info, is_shared=False)
-        return executor
+    def _run_in_custom(self, info: JsonObject, tasks: list[AgentTask], event: JsonObject) -> None:
+        framework_id, executor_id = tasks[0].framework_id, info["executor_id"]["value"]
+        executor = self.executors.get((framework_id, executor_id))
+        if executor is None:
+            executor = self._new_executor(executor_id, framework_id, info, is_shared=False)
+        if executor.is_alive and not executor.is_ending:
+            self._run_in(executor, tasks, event)
+            return
+        how = "terminating" if executor.is_alive else "terminated"
+        for task in tasks:
+            reason = "REASON_EXECUTOR_TERMINATED"
+            self.report(task, "TASK_DROPPED", f"Executor {how}", reason)
 
     def _shared_executor(self, framework_id: str) -> AgentExecutor:
         for executor in self.executors.values():
@@ -313,6 +319,8 @@ class Agent:
         # The wait status as the kernel has it: exit code 7 is 1792.
         executor.exit_status = -code if code < 0 else code << 8
         executor.disarm()
+        if self.is_alive:
+            await executor.end_orphans(self.settings.mark)
         if self.is_alive:
             self.on_executor_exit(executor, executor.exit_status)
 

@@ -51,7 +51,7 @@ class Cluster:
         port: int = 0,
         host: str = "127.0.0.1",
         work_dir: Path | None = None,
-        executor_command: Sequence[str] = (sys.executable, "-m", "executor"),
+        executor_command: Sequence[str] = (sys.executable, "-I", "-m", "executor"),
         domain: tuple[str, str] | None = None,
         timing: Timing = Timing(),
     ) -> None:

@@ -51,6 +51,7 @@ def _subscribe(agent: Agent, executor: AgentExecutor, body: JsonObject) -> Strea
         executor.stream.on_close = None
         executor.stream.close()
     executor.stream = stream
+    executor.beat(stream, agent.settings.timing.executor_heartbeat_interval_s)
     stream.on_close = lambda _: _on_closed(executor, stream)
     executor.disarm()
     info = {**agent.config.info(agent.port), "id": {"value": agent.id}}

@@ -13,12 +13,15 @@ from pathlib import Path
 
 from attrs import define, field
 
+from scheduler.local.guard import ATTEMPTS_MAX, kill_marked
 from scheduler.local.httpserver import Stream
 from scheduler.local.recordio import encode_chunk
 from scheduler.local.resources import JsonObject
 from scheduler.local.tasks import TERMINAL_STATES
 
 CLUSTER_MARK = "EGRET_LOCAL_CLUSTER"
+TASK_MARK = "EGRET_TASK_ID"
+"""Egret's executor gives it to all processes of a task (docs/executor.md)."""
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -70,6 +73,7 @@ class AgentExecutor:
     is_ending: bool = False
     exit_status: int | None = None
     timer: asyncio.TimerHandle | None = None
+    heartbeat: asyncio.TimerHandle | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -92,6 +96,19 @@ class AgentExecutor:
         if self.stream is not None:
             self.stream.send(encode_chunk(event))
 
+    def beat(self, stream: Stream, interval_s: float) -> None:
+        """Send HEARTBEATs from now on, for as long as this stream is its."""
+        if self.heartbeat is not None:
+            self.heartbeat.cancel()
+        self.heartbeat = asyncio.get_running_loop().call_later(
+            interval_s, self._send_heartbeat, stream, interval_s
+        )
+
+    def _send_heartbeat(self, stream: Stream, interval_s: float) -> None:
+        if self.stream is stream:
+            self.send({"type": "HEARTBEAT"})
+            self.beat(stream, interval_s)
+
     def container_status(self) -> JsonObject:
         """Return the ContainerStatus of its tasks' updates."""
         status: JsonObject = {
@@ -108,9 +125,11 @@ class AgentExecutor:
         Raises:
             OSError: it cannot be started.
         """
+        # What one shared by tasks says is nobody's output.
+        names = ("executor.log", "executor.log") if self.is_shared else ("stdout", "stderr")
         with (
-            (self.directory / "stdout").open("ab") as stdout,
-            (self.directory / "stderr").open("ab") as stderr,
+            (self.directory / names[0]).open("ab") as stdout,
+            (self.directory / names[1]).open("ab") as stderr,
         ):
             self.process = await asyncio.create_subprocess_exec(
                 *argv,
@@ -122,6 +141,14 @@ class AgentExecutor:
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )
+
+    async def end_orphans(self, mark: str) -> None:
+        """Kill what its tasks have left, as Mesos's containerizer does; `mark` is the cluster's."""
+        tasks = frozenset(f"{TASK_MARK}={task.id}" for task in self.live_tasks)
+        for _ in range(ATTEMPTS_MAX if tasks else 0):
+            if not await asyncio.to_thread(kill_marked, f"{CLUSTER_MARK}={mark}", tasks):
+                return
+            await asyncio.sleep(0.01)
 
     def kill(self) -> None:
         """Kill its process group at once."""

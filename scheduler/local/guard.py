@@ -17,16 +17,20 @@ ATTEMPTS_MAX = 500
 """A process in the middle of a system call may take a while to die, but not for ever."""
 
 
-def kill_marked(mark: str) -> int:
-    """Kill every process whose environment holds `mark` (NAME=value); return how many."""
-    wanted, killed = mark.encode(), 0
+def kill_marked(mark: str, one_of: frozenset[str] = frozenset()) -> int:
+    """Kill every process whose environment holds `mark` (NAME=value); return how many.
+
+    With `one_of` only those that hold one of these as well.
+    """
+    wanted, others = mark.encode(), {other.encode() for other in one_of}
+    killed = 0
     for name in os.listdir("/proc"):  # noqa: PTH208 (as below)
         if not name.isdigit() or int(name) == os.getpid():
             continue
         try:
             with open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123 (starts in 10 ms)
-                marked = wanted in file.read().split(b"\0")
-            if marked:
+                variables = set(file.read().split(b"\0"))
+            if wanted in variables and (not others or others & variables):
                 os.kill(int(name), signal.SIGKILL)
                 killed += 1
         except OSError:

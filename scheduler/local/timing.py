@@ -11,6 +11,8 @@ class Timing:
     """How often free resources are offered."""
     heartbeat_interval_s: float = 15.0
     """How often streams get a HEARTBEAT."""
+    executor_heartbeat_interval_s: float = 1800.0
+    """How often the streams of executors get one."""
     agent_timeout_s: float = 75.0
     """How long a silent agent counts as reachable."""
     update_retry_s: float = 10.0
