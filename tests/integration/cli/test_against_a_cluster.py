@@ -77,6 +77,74 @@ def test_the_life_of_an_app(home: Path, tmp_path: Path) -> None:
     assert "App '/site' does not exist" in run(home, "app", "show", "site", code=6)
 
 
+WARMING_UP = """
+import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if os.path.exists(sys.argv[2]) else 503)
+        self.end_headers()
+        self.wfile.write(b"warming up")
+    def log_message(self, *_): pass
+http.server.HTTPServer(("", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def waiting_for(home: Path) -> tuple[Any, str]:
+    """Give the only deployment, if there is one, and what the list says that it waits for."""
+    deployments = shown(home, "deployment", "list")
+    return (deployments or [{}])[0], run(home, "deployment", "list")
+
+
+async def test_a_group_is_deployed_when_its_tasks_say_that_they_are_ready(
+    home: Path, tmp_path: Path
+) -> None:
+    script, flag, path = tmp_path / "server.py", tmp_path / "warm", tmp_path / "shop.json"
+    script.write_text(WARMING_UP)
+    check = {
+        "portName": "http",
+        "intervalSeconds": 2,
+        "timeoutSeconds": 1,
+        "preserveLastResponse": True,
+    }
+    web = {**APP, "id": "web", "cmd": f"exec python3 {script} $PORT0 {flag}", "instances": 2}
+    other = {**APP, "id": "other"}
+    path.write_text(
+        json.dumps({"id": "/shop", "apps": [{**web, "readinessChecks": [check]}, other]})
+    )
+    run(home, "group", "deploy", str(path))
+    await eventually(
+        lambda: "2 instances: healthy, not ready" in waiting_for(home)[1], what="the reason"
+    )
+
+    def last_responses() -> list[Any]:
+        actions = waiting_for(home)[0]["currentActions"]
+        return [one for action in actions for one in action["readinessCheckResults"]]
+
+    await eventually(
+        lambda: (
+            [one.get("lastResponse", {}).get("body") for one in last_responses()]
+            == ["warming up"] * 2
+        ),
+        what="the answers",
+    )
+    deployment = waiting_for(home)[0]["id"]
+    run(home, "deployment", "pause", deployment)
+    assert "paused" in waiting_for(home)[1]
+    run(home, "deployment", "resume", deployment)
+    flag.touch()
+    run(home, "deployment", "watch", deployment, "--timeout", "60")
+    assert "/shop " in run(home, "group", "list")
+    run(home, "group", "scale", "/shop", "0.5", "--wait", "--timeout", "60")
+    assert len(shown(home, "task", "list", "/shop/web")) == 1
+    path.write_text(json.dumps({"id": "/shop", "apps": [other]}))
+    assert "/shop/web" in run(home, "group", "deploy", str(path), code=2)
+    run(home, "group", "deploy", str(path), "--remove-others", "--wait", "--timeout", "60")
+    assert "/shop/web" not in run(home, "app", "list")
+    assert shown(home, "task", "list", "--unknown") == []
+    run(home, "group", "remove", "/shop", "--yes", "--wait", "--timeout", "60")
+    assert "/shop" not in run(home, "group", "list")
+
+
 def test_what_a_task_wrote_can_be_read(home: Path, tmp_path: Path) -> None:
     deploy(home, tmp_path, id="/talker")
     assert "started" in run(home, "app", "logs", "talker")
