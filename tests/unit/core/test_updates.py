@@ -2,7 +2,7 @@
 
 from scheduler.core.app import AppSpec, HealthCheck, UpdateOrder, UpdatePolicy, UpgradeStrategy
 from scheduler.core.effects import Accepted, DeploymentFailed, Refusal, Rejected
-from scheduler.core.events import ProbeResult, SteerDeployment, Steering, Tick
+from scheduler.core.events import CancelDeployment, ProbeResult, SteerDeployment, Steering, Tick
 from scheduler.core.ids import DeploymentId
 from scheduler.core.instance import CheckResult, Condition, Instance, TaskState
 from tests.unit.core.game import NOW_MS, WEB, Game, facts_in, spec, update
@@ -207,3 +207,31 @@ def test_a_task_that_was_healthy_in_time_is_not_condemned_by_the_deadline_later(
         answer_probes(game, alive=False)
         game.wait_stepwise(100_000)
         assert {one.task_id for one in of(game, "new")} == before
+
+
+def test_the_way_back_needs_no_canaries() -> None:
+    """What is gone back to has run before; waiting for a word would keep the failure running."""
+    policy = UpdatePolicy(canary_instances=1, auto_pause=True)
+    game = Game()
+    game.connect()
+    game.upsert(app("old", policy))
+    game.run_all()
+    game.upsert(app("new", policy))
+    game.run_all()
+    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 1)
+    game.ask(CancelDeployment(game.request(), game.deployment_id))
+    game.run_all()
+    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 0)
+    assert game.world.deployments == {}
+
+
+def test_each_one_that_serves_is_progress() -> None:
+    game = updating(UpdatePolicy(progress_deadline_s=100, max_parallel=1), checked=True)
+    for _ in range(3):
+        game.run_all()
+        game.wait_stepwise(90_000)
+        assert all(one.paused is None for one in game.world.deployments.values())
+        answer_probes(game, alive=True)
+    game.run_all()
+    assert game.world.deployments == {}
+    assert len(of(game, "new")) == 3
