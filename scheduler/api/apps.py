@@ -22,6 +22,7 @@ from scheduler.api.changes import (
     Plan,
     app_id_of,
     carry_out,
+    manner_of,
     require_version,
     unique_ids,
     upsert_of,
@@ -197,7 +198,7 @@ async def create_app(api: Api, request: Request) -> Response:
 
     if flag(request, "dryRun"):
         return await rehearse(api, derive, headers)
-    accepted = await carry_out(api, derive, force=flag(request, "force"))
+    accepted = await carry_out(api, derive, manner_of(request))
     _tell_hub(api, request, app_id)
     headers |= deployment_header(accepted) | {"Location": f"/v2/apps{app_id}"}
     return json_response(_created(api, decoded.spec, accepted), 201, headers)
@@ -244,7 +245,7 @@ async def _change_app(
 
     if flag(request, "dryRun"):
         return await rehearse(api, derive, {})
-    accepted = await carry_out(api, derive, force=flag(request, "force"))
+    accepted = await carry_out(api, derive, manner_of(request))
     _tell_hub(api, request, app_id)
     headers = report_ignored(request, ignored)
     if existed:
@@ -326,7 +327,7 @@ async def _change_apps(
 
     if flag(request, "dryRun"):
         return await rehearse(api, derive, {})
-    accepted = await carry_out(api, derive, force=flag(request, "force"))
+    accepted = await carry_out(api, derive, manner_of(request))
     for app_id, _ in entries:
         _tell_hub(api, request, app_id)
     return deployment_response(accepted, headers=report_ignored(request, ignored))
@@ -366,7 +367,7 @@ async def delete_app(api: Api, request: Request) -> Response:
 
     if flag(request, "dryRun"):
         return await rehearse(api, derive, {})
-    accepted = await carry_out(api, derive, force=flag(request, "force", default=True))
+    accepted = await carry_out(api, derive, manner_of(request, force=True))
     return deployment_response(accepted)
 
 
@@ -376,7 +377,7 @@ async def restart_app(api: Api, request: Request) -> Response:
     plan = Plan(restarts=(app_id,))
     if flag(request, "dryRun"):
         return await rehearse(api, lambda _: plan, {})
-    accepted = await carry_out(api, lambda _: plan, force=flag(request, "force"))
+    accepted = await carry_out(api, lambda _: plan, manner_of(request))
     return deployment_response(accepted)
 
 

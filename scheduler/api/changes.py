@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from attrs import frozen
 from starlette.requests import Request
 
+from scheduler.api.bodies import flag
 from scheduler.api.context import Api
 from scheduler.api.errors import ApiError, no_app, refused
 from scheduler.core.app import AppSpec
@@ -24,6 +25,19 @@ _ATTEMPTS = 5
 
 
 @frozen
+class Manner:
+    """What to do about deployments in the way: be refused, cancel them, or wait for them."""
+
+    force: bool
+    queue: bool
+
+
+def manner_of(request: Request, *, force: bool = False) -> Manner:
+    """Read ``force`` (``force`` says what it is unless told) and Egret's ``queue``."""
+    return Manner(flag(request, "force", default=force), flag(request, "queue"))
+
+
+@frozen
 class Plan:
     """What one request wants to change, derived from the world of this moment."""
 
@@ -33,7 +47,7 @@ class Plan:
     groups: tuple[Group, ...] = ()
     removed_groups: tuple[GroupId, ...] = ()
 
-    def command(self, request_id: RequestId, *, force: bool) -> ChangeApps:
+    def command(self, request_id: RequestId, manner: Manner) -> ChangeApps:
         return ChangeApps(
             request_id,
             self.upserts,
@@ -41,11 +55,12 @@ class Plan:
             self.restarts,
             self.groups,
             self.removed_groups,
-            force,
+            manner.force,
+            manner.queue,
         )
 
 
-async def carry_out(api: Api, derive: Callable[[World], Plan], *, force: bool) -> Accepted:
+async def carry_out(api: Api, derive: Callable[[World], Plan], manner: Manner) -> Accepted:
     """Submit what ``derive`` plans; plan again while somebody else is faster, a few times.
 
     ``derive`` runs on the loop without a wait before the command is in the inbox.
@@ -56,7 +71,7 @@ async def carry_out(api: Api, derive: Callable[[World], Plan], *, force: bool) -
     rejected: Rejected | None = None
     for _ in range(_ATTEMPTS):
         plan = derive(api.world)
-        answer = await _submit(api, lambda request_id, p=plan: p.command(request_id, force=force))
+        answer = await _submit(api, lambda request_id, p=plan: p.command(request_id, manner))
         if isinstance(answer, Accepted):
             return answer
         assert isinstance(answer, Rejected)

@@ -21,6 +21,7 @@ from scheduler.core.effects import Accepted
 from scheduler.core.events import CancelDeployment, Command, SteerDeployment, Steering
 from scheduler.core.explain import BlockedBy, blocked_by
 from scheduler.core.ids import DeploymentId, RequestId
+from scheduler.core.records import Queued
 from scheduler.core.times import format_ms
 from scheduler.core.world import World
 
@@ -32,11 +33,43 @@ async def list_deployments(api: Api, request: Request) -> Response:
         deployment_json(world, deployment, api.config.last_response)
         for deployment in world.deployments.values()
     ]
+    shown += [_queued_json(queued) for queued in world.queued.values()]
     if "egret" in request.query_params.getlist("embed"):
         now_ms = api.runtime.clock()
-        for item, deployment in zip(shown, world.deployments.values(), strict=True):
+        for item, deployment in zip(shown, world.deployments.values(), strict=False):
             item["egret"] = _more(world, deployment, now_ms)
+        for item, queued in zip(
+            shown[len(world.deployments) :], world.queued.values(), strict=True
+        ):
+            item["egret"] = _waiting(world, queued)
     return json_response(shown)
+
+
+def _queued_json(queued: Queued) -> Json:
+    """Show a change that waits for others as a deployment that has not begun."""
+    return {
+        "id": queued.id,
+        "version": format_ms(queued.queued_at_ms),
+        "affectedApps": queued.app_ids,
+        "affectedPods": [],
+        "steps": [],
+        "currentActions": [],
+        "currentStep": 0,
+        "totalSteps": 0,
+    }
+
+
+def _waiting(world: World, queued: Queued) -> Json:
+    locks = {
+        app_id: lock.deployment_id
+        for app_id in queued.app_ids
+        if (lock := world.locks.get(app_id)) is not None
+    }
+    blocks = [
+        {"app": app_id, "reason": "deployment", "message": f"waits for deployment {other}"}
+        for app_id, other in locks.items()
+    ]
+    return {"queuedAt": format_ms(queued.queued_at_ms), "blockedBy": blocks}
 
 
 def _more(world: World, deployment: Deployment, now_ms: int) -> Json:

@@ -13,6 +13,7 @@ from scheduler.core.effects import (
     DeploymentStepDone,
     Fact,
     InstanceHealthChanged,
+    QueuedChangeFailed,
     SchedulerDisconnected,
     SchedulerRegistered,
     TaskStatusChanged,
@@ -43,7 +44,7 @@ _CONDITIONS = {
 }
 
 
-def events_of(fact: Fact) -> Events:
+def events_of(fact: Fact) -> Events:  # noqa: C901 - one case for each fact
     """Yield the type and the keys of every event that a fact means."""
     match fact:
         case TaskStatusChanged():
@@ -65,6 +66,9 @@ def events_of(fact: Fact) -> Events:
         case DeploymentFailed(deployment, reason):
             about = {"id": deployment.id, "plan": _plan(deployment), "reason": reason}
             yield "deployment_failed", about
+        case QueuedChangeFailed(deployment_id, reason):
+            about = {"groupId": "/", "version": deployment_id, "reason": reason}
+            yield "group_change_failed", about
         case AppTerminated(app_id):
             yield "app_terminated_event", {"appId": app_id}
         case SchedulerRegistered(framework_id, master, again):

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from scheduler.api.appinfo import app_info, embeds_of, version_encoded
 from scheduler.api.apps import apps_inside
 from scheduler.api.bodies import flag, off_loop, read_body, report_ignored
-from scheduler.api.changes import Plan, carry_out, upsert_of, version_of
+from scheduler.api.changes import Plan, carry_out, manner_of, upsert_of, version_of
 from scheduler.api.context import Api
 from scheduler.api.dryrun import rehearse
 from scheduler.api.errors import ApiError
@@ -185,7 +185,7 @@ async def create_group(api: Api, request: Request) -> Response:
 
     if flag(request, "dryRun"):
         return await rehearse(api, derive, headers)
-    accepted = await carry_out(api, derive, force=flag(request, "force"))
+    accepted = await carry_out(api, derive, manner_of(request))
     headers["Location"] = f"/v2/groups{update.id}"
     return deployment_response(accepted, 201, headers)
 
@@ -205,7 +205,7 @@ async def put_group(api: Api, request: Request) -> Response:
 
     if flag(request, "dryRun"):
         return await rehearse(api, derive, headers)
-    accepted = await carry_out(api, derive, force=flag(request, "force"))
+    accepted = await carry_out(api, derive, manner_of(request))
     return deployment_response(accepted, headers=headers)
 
 
@@ -222,7 +222,7 @@ async def patch_group(api: Api, request: Request) -> Response:
         group = world.groups.get(group_id) or Group(group_id, Version(""))
         return Plan(groups=(evolve(group, enforce_role=update.enforce_role),))
 
-    await carry_out(api, derive, force=flag(request, "force"))
+    await carry_out(api, derive, manner_of(request))
     return Response(status_code=200)
 
 
@@ -242,7 +242,7 @@ async def delete_group(api: Api, request: Request) -> Response:
 
     if flag(request, "dryRun"):
         return await rehearse(api, derive, {})
-    accepted = await carry_out(api, derive, force=flag(request, "force"))
+    accepted = await carry_out(api, derive, manner_of(request))
     return deployment_response(accepted)
 
 

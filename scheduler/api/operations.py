@@ -46,6 +46,7 @@ _EMBED: Json = _array(_TEXT)
 
 QUERIES: dict[str, tuple[str, Json]] = {
     "force": ("whether locks by deployments are overridden", _FLAG),
+    "queue": ("whether to wait for locks by deployments", _FLAG),
     "partialUpdate": ("whether fields that are not named are kept; true unless told", _FLAG),
     "strict": ("whether unknown fields are refused", _FLAG),
     "dryRun": ("whether only the steps and differences are shown", _FLAG),
@@ -67,7 +68,7 @@ QUERIES: dict[str, tuple[str, Json]] = {
     "seconds": ("how long; 0 ends it", _TEXT),
 }
 
-_CHANGE = ("force", "strict", "dryRun", "ifVersion")
+_CHANGE = ("force", "queue", "strict", "dryRun", "ifVersion")
 _DEPLOYED = {"anyOf": [_ref("Deployed"), _ref("Rehearsal")]}
 _KILLED_QUERY = ("scale", "wipe", "force")
 _IF_MATCH = ("If-Match",)
@@ -117,7 +118,7 @@ OPERATIONS: dict[Handler, Operation] = {
     apps.show_version: Operation(_ref("AppInfo"), ("embed",), errors=(*_READ, 422)),
     apps.create_app: Operation(
         {"anyOf": [_ref("AppInfo"), _ref("Rehearsal")]},
-        ("force", "strict", "dryRun"),
+        ("force", "queue", "strict", "dryRun"),
         _ref("NewApp"),
         _WRITE,
         (200, 201),
@@ -131,9 +132,9 @@ OPERATIONS: dict[Handler, Operation] = {
     ),
     apps.patch_app: Operation(_DEPLOYED, _CHANGE, _APP, _WRITE, headers=_IF_MATCH),
     apps.delete_app: Operation(
-        _DEPLOYED, ("force", "dryRun", "ifVersion"), errors=_WRITE, headers=_IF_MATCH
+        _DEPLOYED, ("force", "queue", "dryRun", "ifVersion"), errors=_WRITE, headers=_IF_MATCH
     ),
-    apps.restart_app: Operation(_DEPLOYED, ("force", "dryRun"), errors=_WRITE),
+    apps.restart_app: Operation(_DEPLOYED, ("force", "queue", "dryRun"), errors=_WRITE),
     tasks.list_app_tasks: Operation(_object(tasks=_array(_ref("Task"))), errors=_READ),
     tasks.list_tasks: Operation(_object(tasks=_array(_ref("Task"))), ("status",), errors=_READ),
     tasks.delete_app_tasks: Operation(_ref("Killed"), ("host", *_KILLED_QUERY), errors=_WRITE),
@@ -146,12 +147,12 @@ OPERATIONS: dict[Handler, Operation] = {
     groups.list_group_versions: Operation(_array(_TEXT), errors=_READ),
     groups.show_group_version: Operation(_ref("GroupInfo"), errors=(*_READ, 422)),
     groups.create_group: Operation(
-        _DEPLOYED, ("force", "strict", "dryRun"), _ref("Group"), _WRITE, (200, 201)
+        _DEPLOYED, ("force", "queue", "strict", "dryRun"), _ref("Group"), _WRITE, (200, 201)
     ),
     groups.put_group: Operation(_DEPLOYED, _GROUP_QUERY, _ref("Group"), _WRITE, headers=_IF_MATCH),
     groups.patch_group: Operation(query=("force",), body=_ref("Group"), errors=_WRITE),
     groups.delete_group: Operation(
-        _DEPLOYED, ("force", "dryRun", "ifVersion"), errors=_WRITE, headers=_IF_MATCH
+        _DEPLOYED, ("force", "queue", "dryRun", "ifVersion"), errors=_WRITE, headers=_IF_MATCH
     ),
     deployments.list_deployments: Operation(_array(_ref("Deployment")), ("embed",), errors=(503,)),
     deployments.cancel_deployment: Operation(

@@ -32,6 +32,7 @@ from scheduler.core.instance import Goal, Instance
 from scheduler.core.lifecycle import step
 from scheduler.core.overrides import override
 from scheduler.core.planning import circle_in, imagine, is_config_change
+from scheduler.core.queueing import begin_queued, enqueue, waiting_for
 from scheduler.core.records import App, AppVersion, Kind
 from scheduler.core.reverts import deploy, give_up, revert
 from scheduler.core.service_ports import assign
@@ -60,10 +61,14 @@ def on_command(batch: Batch, command: Command) -> None:
 # -------------------------------------------------------------- changing apps
 
 
-def _change_apps(batch: Batch, command: ChangeApps) -> Answer:
+def _change_apps(
+    batch: Batch, command: ChangeApps, deployment_id: DeploymentId | None = None
+) -> Answer:
+    """Carry out a change, or queue it; ``deployment_id`` is that of a change that was queued."""
     refusal = _refusal(batch.world, command)
     if refusal is not None:
         return refusal
+    wanted = command
     upserts = with_service_ports(batch.world, command.upserts)
     if isinstance(upserts, Rejected):
         return upserts
@@ -73,6 +78,11 @@ def _change_apps(batch: Batch, command: ChangeApps) -> Answer:
     too_many = len(batch.world.deployments) - len(in_the_way) >= (
         batch.world.settings.deployments_max
     )
+    queued = waiting_for(batch.world, command)
+    if (in_the_way or queued) and command.queue and not (queued or command.force):
+        return enqueue(batch, wanted)
+    if queued and not command.force:
+        return _locked(affected[0], queued)
     if in_the_way and not command.force:
         is_locked = (app_id for app_id in affected if app_id in batch.world.locks)
         return _locked(next(is_locked), in_the_way)
@@ -83,8 +93,10 @@ def _change_apps(batch: Batch, command: ChangeApps) -> Answer:
     cycle = _cycle(batch.world, command)
     if cycle is not None:
         return cycle
-    for deployment_id in in_the_way:
-        give_up(batch, batch.world.deployments[deployment_id], "cancelled by a forced change")
+    for lock in in_the_way:
+        give_up(batch, batch.world.deployments[lock], "cancelled by a forced change")
+    for superseded in queued:
+        batch.delete(Kind.QUEUED, superseded)
     version = batch.new_version()
     changes = [
         *(_upsert(batch, upsert, version) for upsert in command.upserts),
@@ -95,7 +107,12 @@ def _change_apps(batch: Batch, command: ChangeApps) -> Answer:
         batch.put(evolve(group, version=version))
     for group_id in command.removed_groups:
         batch.delete(Kind.GROUP, group_id)
-    return deploy(batch, version, changes, reverts=None)
+    return deploy(batch, version, changes, deployment_id=deployment_id)
+
+
+def settle_queue(batch: Batch) -> None:
+    """Begin the queued changes whose apps are free."""
+    begin_queued(batch, _change_apps)
 
 
 def with_service_ports(world: World, upserts: tuple[Upsert, ...]) -> tuple[Upsert, ...] | Rejected:
@@ -198,6 +215,9 @@ def _switch(batch: Batch, version: AppVersion) -> None:
 
 
 def _cancel(batch: Batch, command: CancelDeployment) -> Answer:
+    if command.deployment_id in batch.world.queued:
+        batch.delete(Kind.QUEUED, command.deployment_id)
+        return Accepted(batch.new_version(), command.deployment_id)
     deployment = batch.world.deployments.get(command.deployment_id)
     if deployment is None:
         return _no_deployment(command.deployment_id)

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from scheduler.core.asking import begin_round, settle_round
 from scheduler.core.batch import Batch
-from scheduler.core.commands import on_command
+from scheduler.core.commands import on_command, settle_queue
 from scheduler.core.deadlines import deadline_of
 from scheduler.core.deployments import settle_deployment
 from scheduler.core.effects import (
@@ -131,6 +131,8 @@ def settle(batch: Batch) -> None:
             settle_app(batch, app_id)
         for deployment_id in touched:
             settle_deployment(batch, deployment_id)
+        if world.queued:
+            settle_queue(batch)
     else:
         raise AssertionError(f"apps do not come to rest: {list(world.dirty)[:5]}")
     settle_launches(batch)

@@ -178,6 +178,14 @@ class DeploymentFailed:
 
 
 @frozen
+class QueuedChangeFailed:
+    """A change that waited for others could not be begun when its turn came."""
+
+    deployment_id: DeploymentId
+    reason: str
+
+
+@frozen
 class AppTerminated:
     app_id: AppId
 
@@ -203,6 +211,7 @@ Fact = (
     | DeploymentStepDone
     | DeploymentDone
     | DeploymentFailed
+    | QueuedChangeFailed
     | AppTerminated
     | SchedulerRegistered
     | SchedulerDisconnected

@@ -8,7 +8,6 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from scheduler.core.app import AppSpec
 from scheduler.core.ids import (
     AgentId,
     AppId,
@@ -18,11 +17,11 @@ from scheduler.core.ids import (
     OfferId,
     RequestId,
     TaskId,
-    Version,
 )
 from scheduler.core.instance import CheckResult, TaskState
 from scheduler.core.offer import Offer
 from scheduler.core.records import Group
+from scheduler.core.wishes import Removal, Upsert
 
 # ---------------------------------------------------------------- from Mesos
 
@@ -152,23 +151,6 @@ class Tick:
 
 
 @frozen
-class Upsert:
-    """Set one app to ``spec``. ``expect`` guards against a change in between: the version that
-    ``spec`` was derived from, or None if the app must not exist.
-    """
-
-    spec: AppSpec
-    expect: Version | None
-
-
-@frozen
-class Removal:
-    app_id: AppId
-    expect: Version | None
-    """None removes whatever version there is."""
-
-
-@frozen
 class ChangeApps:
     """Change any number of apps and groups in one deployment: all or nothing.
 
@@ -186,6 +168,8 @@ class ChangeApps:
     """Groups to set; their ``version`` is overwritten with the deployment's."""
     removed_groups: tuple[GroupId, ...] = ()
     force: bool = False
+    queue: bool = False
+    """With other deployments in the way: wait for their end instead of being refused."""
 
 
 @frozen

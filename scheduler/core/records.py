@@ -25,6 +25,7 @@ from scheduler.core.ids import (
 )
 from scheduler.core.instance import Instance, TaskState
 from scheduler.core.offer import Agent
+from scheduler.core.wishes import Removal, Upsert
 
 
 class Kind(StrEnum):
@@ -40,6 +41,7 @@ class Kind(StrEnum):
     ENDED = "ended"
     ROLLOUT = "rollout"
     ROLLED_BACK = "rolled_back"
+    QUEUED = "queued"
 
 
 @frozen
@@ -144,6 +146,28 @@ class RolledBack:
     reason: str
 
 
+@frozen
+class Queued:
+    """A change that waits for the deployments in its way; ``id`` becomes its deployment's."""
+
+    id: DeploymentId
+    queued_at_ms: int
+    upserts: tuple[Upsert, ...] = ()
+    removals: tuple[Removal, ...] = ()
+    restarts: tuple[AppId, ...] = ()
+    groups: tuple[Group, ...] = ()
+    removed_groups: tuple[GroupId, ...] = ()
+
+    @property
+    def app_ids(self) -> list[AppId]:
+        """The apps it will change."""
+        return [
+            *(upsert.spec.id for upsert in self.upserts),
+            *(removal.app_id for removal in self.removals),
+            *self.restarts,
+        ]
+
+
 Entity = (
     Framework
     | Group
@@ -157,6 +181,7 @@ Entity = (
     | Ended
     | Rollout
     | RolledBack
+    | Queued
 )
 
 
@@ -208,5 +233,6 @@ _KEYS: dict[type, tuple[Kind, Callable[[Any], str]]] = {
     Ended: (Kind.ENDED, attrgetter("instance_id")),
     Rollout: (Kind.ROLLOUT, attrgetter("app_id")),
     RolledBack: (Kind.ROLLED_BACK, _app_version_key),
+    Queued: (Kind.QUEUED, attrgetter("id")),
 }
 """Where each entity is stored: its kind, and its key read from the entity."""

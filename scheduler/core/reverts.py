@@ -25,11 +25,16 @@ from scheduler.core.world import ROLLOUT_KEY
 
 
 def deploy(
-    batch: Batch, version: Version, changes: list[Change], reverts: DeploymentId | None
+    batch: Batch,
+    version: Version,
+    changes: list[Change],
+    *,
+    reverts: DeploymentId | None = None,
+    deployment_id: DeploymentId | None = None,
 ) -> Accepted:
-    """Begin a deployment of changes that are already stored."""
+    """Begin a deployment of changes that are already stored; a queued one has its id already."""
     deployment = Deployment(
-        id=DeploymentId(batch.new_uuid()),
+        id=deployment_id or DeploymentId(batch.new_uuid()),
         version=version,
         started_at_ms=batch.now_ms,
         steps=plan(batch.world, changes),

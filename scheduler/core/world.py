@@ -43,6 +43,7 @@ from scheduler.core.records import (
     Group,
     Kind,
     Put,
+    Queued,
     Record,
     RolledBack,
     Rollout,
@@ -87,6 +88,8 @@ class World:
         self.failures: dict[AppId, Failure] = {}
         self.ended: dict[InstanceId, Ended] = {}
         self.rollouts: dict[AppId, Rollout] = {}
+        self.queued: dict[DeploymentId, Queued] = {}
+        """Changes that wait for deployments in their way, oldest first."""
         self.rolled_back: dict[tuple[AppId, Version], RolledBack] = {}
 
         self.tallies: dict[AppId, dict[Version, Tally]] = {}
@@ -119,6 +122,7 @@ class World:
             Kind.FAILURE: lambda key, value: _set(self.failures, AppId(key), value, Failure),
             Kind.ENDED: lambda key, value: _set(self.ended, InstanceId(key), value, Ended),
             Kind.ROLLOUT: self._apply_rollout,
+            Kind.QUEUED: lambda key, value: _set(self.queued, DeploymentId(key), value, Queued),
             Kind.ROLLED_BACK: lambda key, value: _set(
                 self.rolled_back, _app_version(key), value, RolledBack
             ),

@@ -43,10 +43,12 @@ from scheduler.core.records import (
     Group,
     Kind,
     Put,
+    Queued,
     RolledBack,
     Rollout,
     put,
 )
+from scheduler.core.wishes import Removal, Upsert
 from scheduler.store import store_pb2 as pb
 from scheduler.store.contract import CorruptState
 
@@ -279,17 +281,24 @@ def _decode_framework(value: bytes) -> Framework:
     return Framework(id=FrameworkId(it.id), registered_at_ms=it.registered_at_ms)
 
 
-def _encode_group(it: Group) -> bytes:
+def _group_message(it: Group) -> pb.Group:
     return pb.Group(
         id=it.id,
         version=it.version,
         dependencies=it.dependencies,
         enforce_role=it.enforce_role,
-    ).SerializeToString()
+    )
+
+
+def _encode_group(it: Group) -> bytes:
+    return _group_message(it).SerializeToString()
 
 
 def _decode_group(value: bytes) -> Group:
-    it = pb.Group.FromString(value)
+    return _group(pb.Group.FromString(value))
+
+
+def _group(it: pb.Group) -> Group:
     return Group(
         id=GroupId(it.id),
         version=Version(it.version),
@@ -475,6 +484,8 @@ class Codec:
         """Give the bytes to store: equal entities give equal bytes."""
         if isinstance(entity, AppVersion):
             return self._encode_version(entity)
+        if isinstance(entity, Queued):
+            return self._encode_queued(entity)
         return _ENCODERS[type(entity)](entity)
 
     def decode(self, kind: str, key: str, value: bytes) -> Put:
@@ -485,9 +496,13 @@ class Codec:
         """
         try:
             known = Kind(kind)
-            entity = (
-                self._decode_version(value) if known is Kind.VERSION else _DECODERS[known](value)
-            )
+            match known:
+                case Kind.VERSION:
+                    entity = self._decode_version(value)
+                case Kind.QUEUED:
+                    entity = self._decode_queued(value)
+                case _:
+                    entity = _DECODERS[known](value)
         except Exception as error:
             # Whatever a decoder stumbles over, a protobuf, a word or the JSON of a definition:
             # the record is damaged, and the one thing to know is which.
@@ -514,4 +529,41 @@ class Codec:
             version=Version(intern(it.version)),
             config_version=Version(intern(it.config_version)),
             last_scaling_at=Version(it.last_scaling_at),
+        )
+
+    def _encode_queued(self, it: Queued) -> bytes:
+        return pb.Queued(
+            id=it.id,
+            queued_at_ms=it.queued_at_ms,
+            upserts=[
+                pb.Upsert(spec=self.encode_spec(one.spec), expect=one.expect) for one in it.upserts
+            ],
+            removals=[pb.Removal(app_id=one.app_id, expect=one.expect) for one in it.removals],
+            restarts=it.restarts,
+            groups=[_group_message(group) for group in it.groups],
+            removed_groups=it.removed_groups,
+        ).SerializeToString()
+
+    def _decode_queued(self, value: bytes) -> Queued:
+        it = pb.Queued.FromString(value)
+        return Queued(
+            id=DeploymentId(it.id),
+            queued_at_ms=it.queued_at_ms,
+            upserts=tuple(
+                Upsert(
+                    spec=self.decode_spec(one.spec),
+                    expect=Version(one.expect) if one.HasField("expect") else None,
+                )
+                for one in it.upserts
+            ),
+            removals=tuple(
+                Removal(
+                    app_id=AppId(one.app_id),
+                    expect=Version(one.expect) if one.HasField("expect") else None,
+                )
+                for one in it.removals
+            ),
+            restarts=tuple(AppId(app_id) for app_id in it.restarts),
+            groups=tuple(_group(group) for group in it.groups),
+            removed_groups=tuple(GroupId(group_id) for group_id in it.removed_groups),
         )

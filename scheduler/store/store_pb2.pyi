@@ -302,6 +302,40 @@ class Rollout(_message.Message):
     progressed_at_ms: int
     def __init__(self, app_id: _Optional[str] = ..., deployment_id: _Optional[str] = ..., serving: _Optional[int] = ..., progressed_at_ms: _Optional[int] = ...) -> None: ...
 
+class Upsert(_message.Message):
+    __slots__ = ("spec", "expect")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    EXPECT_FIELD_NUMBER: _ClassVar[int]
+    spec: bytes
+    expect: str
+    def __init__(self, spec: _Optional[bytes] = ..., expect: _Optional[str] = ...) -> None: ...
+
+class Removal(_message.Message):
+    __slots__ = ("app_id", "expect")
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECT_FIELD_NUMBER: _ClassVar[int]
+    app_id: str
+    expect: str
+    def __init__(self, app_id: _Optional[str] = ..., expect: _Optional[str] = ...) -> None: ...
+
+class Queued(_message.Message):
+    __slots__ = ("id", "queued_at_ms", "upserts", "removals", "restarts", "groups", "removed_groups")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    UPSERTS_FIELD_NUMBER: _ClassVar[int]
+    REMOVALS_FIELD_NUMBER: _ClassVar[int]
+    RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_GROUPS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    queued_at_ms: int
+    upserts: _containers.RepeatedCompositeFieldContainer[Upsert]
+    removals: _containers.RepeatedCompositeFieldContainer[Removal]
+    restarts: _containers.RepeatedScalarFieldContainer[str]
+    groups: _containers.RepeatedCompositeFieldContainer[Group]
+    removed_groups: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., queued_at_ms: _Optional[int] = ..., upserts: _Optional[_Iterable[_Union[Upsert, _Mapping]]] = ..., removals: _Optional[_Iterable[_Union[Removal, _Mapping]]] = ..., restarts: _Optional[_Iterable[str]] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ..., removed_groups: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class RolledBack(_message.Message):
     __slots__ = ("app_id", "version", "at_ms", "reason")
     APP_ID_FIELD_NUMBER: _ClassVar[int]

@@ -10,6 +10,7 @@ from scheduler.core.effects import (
     DeploymentStepDone,
     Fact,
     InstanceHealthChanged,
+    QueuedChangeFailed,
     SchedulerDisconnected,
     SchedulerRegistered,
     TaskStatusChanged,
@@ -23,7 +24,7 @@ _MESSAGE_MAX = 500
 """Longest part of a task's own message that is logged."""
 
 
-def log_fact(fact: Fact) -> None:
+def log_fact(fact: Fact) -> None:  # noqa: C901 - one case for each fact
     """Log a fact; a listener of the bus."""
     match fact:
         case TaskStatusChanged(instance, update):
@@ -68,6 +69,8 @@ def log_fact(fact: Fact) -> None:
             )
         case DeploymentDone(deployment):
             _log.info("deployment_done", deployment_id=deployment.id)
+        case QueuedChangeFailed(deployment_id, reason):
+            _log.warning("queued_change_failed", deployment_id=deployment_id, reason=reason)
         case DeploymentFailed(deployment, reason):
             _log.warning("deployment_failed", deployment_id=deployment.id, reason=reason)
         case AppTerminated(app_id):

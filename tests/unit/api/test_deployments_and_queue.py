@@ -144,3 +144,20 @@ async def test_steering_an_unknown_deployment_is_answered_404(egret, verb):
     answer = await egret.http.post(f"/v2/deployments/nope/{verb}")
     assert answer.status_code == 404
     assert answer.json() == {"message": "DeploymentPlan nope does not exist"}
+
+
+async def test_a_change_may_wait_for_the_deployment_in_its_way(egret):
+    """Marathon answers 409 and leaves its users to write retry loops."""
+    await egret.deploy("/a", cmd="one")
+    refused = await egret.http.put("/v2/apps/a", json={"cmd": "two"})
+    assert refused.status_code == 409
+    waiting = await egret.http.put("/v2/apps/a?queue=true", json={"cmd": "two"})
+    assert waiting.status_code == 200
+    queued_id = waiting.json()["deploymentId"]
+    shown = (await egret.http.get("/v2/deployments?embed=egret")).json()
+    (item,) = [one for one in shown if one["id"] == queued_id]
+    assert item["affectedApps"] == ["/a"]
+    assert item["egret"]["blockedBy"][0]["reason"] == "deployment"
+    (first,) = [one["id"] for one in shown if one["id"] != queued_id]
+    await egret.http.delete(f"/v2/deployments/{first}?force=true")
+    assert (await egret.http.get("/v2/apps/a")).json()["app"]["cmd"] == "two"

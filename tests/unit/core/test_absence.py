@@ -5,7 +5,7 @@ from attrs import evolve
 
 from scheduler.core import World, resume, settle
 from scheduler.core.app import UnreachableStrategy, UpdatePolicy
-from scheduler.core.effects import Kill
+from scheduler.core.effects import Kill, Revive
 from scheduler.core.events import Disconnected
 from scheduler.core.instance import Condition, Instance, TaskState
 from scheduler.core.records import Rollout
@@ -127,11 +127,22 @@ def test_the_progress_of_a_deployment_is_not_judged_by_the_time_without_a_leader
     assert game.world.deployments[deployment_id].paused
 
 
-def test_a_kill_under_way_is_not_sent_once_for_every_period_of_the_absence() -> None:
+def test_a_kill_under_way_is_sent_once_when_mesos_can_hear_it() -> None:
+    """Not at the beginning of the term, when nobody listens, nor once for each period missed."""
     subject = instance(Condition.KILLING, kill_reason="scaled down", kill_attempts=1)
     game = away_with(subject)
-    # One for the new term, one because its time is over.
-    assert len(back_after_an_hour(game)) <= 2
-    game.connect()
+    assert len(back_after_an_hour(game)) <= 1
+    kills = effects_in(game.connect(), Kill)
+    assert [kill.task_id for kill in kills] == [subject.task_id]
     effects = game.wait_stepwise(game.world.settings.kill_retry_ms)
-    assert [e.task_id for e in effects if isinstance(e, Kill)] == [subject.task_id]
+    assert len([effect for effect in effects if isinstance(effect, Kill)]) == 1
+
+
+def test_what_waits_is_offered_to_though_an_old_call_for_no_offers_arrives_late() -> None:
+    """A SUPPRESS that was decided before the connection was lost goes out on the new one."""
+    game = Game()
+    game.install(APP)
+    game.connect()
+    assert game.world.waiting
+    assert effects_in(game.send(Disconnected()), Revive) == []
+    assert len(effects_in(game.connect(), Revive)) == 1

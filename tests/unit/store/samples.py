@@ -26,9 +26,11 @@ from scheduler.core.records import (
     Failure,
     Framework,
     Group,
+    Queued,
     RolledBack,
     Rollout,
 )
+from scheduler.core.wishes import Removal, Upsert
 from scheduler.store import Codec
 
 V1 = Version("2026-11-24T22:17:03.000Z")
@@ -128,6 +130,15 @@ SAMPLES: dict[str, Entity] = {
     "failure": Failure(WEB, TaskId("t"), TaskState.FAILED, "exit 1", "h1", AgentId("a-S1"), V1, 9),
     "failure, least": Failure(WEB, TaskId("t"), TaskState.LOST, "", "", None, V1, 9),
     "ended": Ended(InstanceId("shop_web.instance-1"), WEB, 3, 9),
+    "queued": Queued(
+        DeploymentId("d2"),
+        9,
+        (Upsert(FULL_VERSION.spec, V1), Upsert(FULL_VERSION.spec, None)),
+        (Removal(WEB, V1), Removal(WEB, None)),
+        (WEB,),
+        (Group(GroupId("/shop"), V1, ("/db",)),),
+        (GroupId("/old"),),
+    ),
     "rollout": Rollout(WEB, DeploymentId("d1"), 3, 9),
     "rolled back": RolledBack(WEB, V2, 9, "no progress"),
 }

@@ -14,6 +14,7 @@ from scheduler.core.effects import (
     DeploymentStepDone,
     Fact,
     InstanceHealthChanged,
+    QueuedChangeFailed,
     SchedulerDisconnected,
     SchedulerRegistered,
     TaskStatusChanged,
@@ -21,7 +22,7 @@ from scheduler.core.effects import (
     UnknownTask,
 )
 from scheduler.core.events import StatusUpdate
-from scheduler.core.ids import AppId, TaskId
+from scheduler.core.ids import AppId, DeploymentId, TaskId
 from scheduler.core.instance import TaskState
 from scheduler.telemetry import log_fact
 from tests.unit.store.samples import FULL_DEPLOYMENT, FULL_INSTANCE
@@ -37,6 +38,7 @@ FACTS: dict[Fact, dict[str, object]] = {
     DeploymentStepDone(FULL_DEPLOYMENT, Step(())): {"step": 1, "steps": 2},
     DeploymentDone(FULL_DEPLOYMENT): {"deployment_id": "d1"},
     DeploymentFailed(FULL_DEPLOYMENT, "no"): {"reason": "no"},
+    QueuedChangeFailed(DeploymentId("d1"), "no"): {"deployment_id": "d1", "reason": "no"},
     AppTerminated(AppId("/a")): {"app_id": "/a"},
     SchedulerRegistered("f", "m:1", again=True): {"framework_id": "f", "again": True},
     SchedulerDisconnected(): {},

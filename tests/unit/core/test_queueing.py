@@ -1,0 +1,123 @@
+"""Changes that wait for the deployments in their way instead of being refused."""
+
+from attrs import evolve
+
+from scheduler.core.effects import Accepted, QueuedChangeFailed, Refusal, Rejected, Reply
+from scheduler.core.events import CancelDeployment, ChangeApps
+from scheduler.core.ids import AppId, RequestId
+from scheduler.core.wishes import Removal, Upsert
+from scheduler.core.world import World
+from tests.unit.core.game import WEB, Game, effects_in, facts_in, spec
+
+
+def answer_in(batch):
+    (reply,) = effects_in(batch, Reply)
+    return reply.answer
+
+
+def deploy(game: Game, cmd: str, **how: bool):
+    app = game.world.live_app(AppId(WEB))
+    upsert = Upsert(spec(cmd=cmd), None if app is None else app.version)
+    return game.send(ChangeApps(RequestId(1), upserts=(upsert,), **how))
+
+
+def busy() -> Game:
+    """An app whose first deployment cannot end: no offer comes."""
+    game = Game()
+    game.connect()
+    deploy(game, "one")
+    return game
+
+
+def test_a_change_of_a_locked_app_waits_when_asked() -> None:
+    game = busy()
+    answer = answer_in(deploy(game, "two", queue=True))
+    assert isinstance(answer, Accepted)
+    assert list(game.world.queued) == [answer.deployment_id]
+    assert game.world.spec_of(AppId(WEB)).cmd == "one"
+
+
+def test_without_asking_it_is_refused() -> None:
+    answer = answer_in(deploy(busy(), "two"))
+    assert isinstance(answer, Rejected)
+    assert answer.refusal is Refusal.LOCKED
+
+
+def test_a_change_of_a_free_app_does_not_wait() -> None:
+    game = Game()
+    game.connect()
+    deploy(game, "one", queue=True)
+    assert not game.world.queued
+    assert len(game.world.deployments) == 1
+
+
+def test_it_begins_under_its_own_id_when_the_app_is_free() -> None:
+    game = busy()
+    (first,) = game.world.deployments
+    answer = answer_in(deploy(game, "two", queue=True))
+    game.send(CancelDeployment(RequestId(2), first, force=True))
+    assert list(game.world.deployments) == [answer.deployment_id]
+    assert game.world.spec_of(AppId(WEB)).cmd == "two"
+    assert not game.world.queued
+
+
+def test_a_second_change_of_the_app_is_refused() -> None:
+    """What it would be derived from is not there yet."""
+    game = busy()
+    queued = answer_in(deploy(game, "two", queue=True))
+    answer = answer_in(deploy(game, "three", queue=True))
+    assert isinstance(answer, Rejected)
+    assert answer.deployment_ids == (queued.deployment_id,)
+
+
+def test_a_forced_change_goes_before_and_drops_what_waits() -> None:
+    game = busy()
+    deploy(game, "two", queue=True)
+    assert isinstance(answer_in(deploy(game, "three", force=True)), Accepted)
+    assert not game.world.queued
+    assert game.world.spec_of(AppId(WEB)).cmd == "three"
+
+
+def test_what_waits_can_be_cancelled() -> None:
+    game = busy()
+    queued = answer_in(deploy(game, "two", queue=True))
+    answer = answer_in(game.send(CancelDeployment(RequestId(2), queued.deployment_id)))
+    assert isinstance(answer, Accepted)
+    assert not game.world.queued
+
+
+def test_a_change_that_has_no_app_any_more_fails_visibly() -> None:
+    """A cancelled deployment took the app away for which the change waited."""
+    game = busy()
+    (first,) = game.world.deployments
+    queued = answer_in(deploy(game, "two", queue=True))
+    batch = game.send(CancelDeployment(RequestId(2), first))
+    (fact,) = facts_in(batch, QueuedChangeFailed)
+    assert fact.deployment_id == queued.deployment_id
+
+
+def test_what_waits_survives_a_restart() -> None:
+    game = busy()
+    queued = answer_in(deploy(game, "two", queue=True))
+    again = World(game.world.settings)
+    again.load(game.history)
+    assert again.queued[queued.deployment_id] == game.world.queued[queued.deployment_id]
+
+
+def test_a_removal_can_wait_too() -> None:
+    game = busy()
+    removal = Removal(AppId(WEB), None)
+    game.send(ChangeApps(RequestId(3), removals=(removal,), queue=True))
+    (first,) = game.world.deployments
+    game.send(CancelDeployment(RequestId(2), first, force=True))
+    assert game.world.live_app(AppId(WEB)) is None
+
+
+def test_queueing_twice_the_same_definition_gives_two_answers() -> None:
+    game = busy()
+    app = game.world.live_app(AppId(WEB))
+    other = evolve(spec(), id=AppId("/other"))
+    game.send(ChangeApps(RequestId(4), upserts=(Upsert(other, None),)))
+    both = (Upsert(spec(cmd="two"), app.version), Upsert(evolve(other, cmd="x"), None))
+    answer = answer_in(game.send(ChangeApps(RequestId(5), upserts=both, queue=True)))
+    assert isinstance(answer, Rejected), "the second app exists already"
