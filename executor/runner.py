@@ -88,8 +88,11 @@ class TaskRunner(TaskExecutor):
         if self._is_shutting_down or len(self._tasks) >= self._settings.max_tasks:
             # It never ran: the framework is to place it elsewhere, and to blame nobody.
             state = "TASK_DROPPED" if "PARTITION_AWARE" in self._capabilities else "TASK_LOST"
-            why = "is shutting down" if self._is_shutting_down else "holds its most tasks already"
-            self._refuse(task_id, state, f"The executor {why}")
+            if self._is_shutting_down:
+                reason = "REASON_EXECUTOR_TERMINATED"
+                self._refuse(task_id, state, "The executor is shutting down", reason)
+            else:
+                self._refuse(task_id, state, "The executor holds its most tasks already")
             return
         if launch.is_alone:
             self._idle_s = 0.0

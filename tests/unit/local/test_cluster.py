@@ -16,6 +16,7 @@ from scheduler.local import Cluster, Timing, make_agent_configs
 from tests.contract.mesos.client import Json, Scheduler, framework_info, launch, request, task
 from tests.support import eventually
 
+RECORDER = Path(__file__).parents[2] / "contract/mesos/recording_executor.py"
 FAST = Timing(allocation_interval_s=0.1, update_retry_s=0.3)
 
 
@@ -78,6 +79,46 @@ async def test_a_stopped_cluster_leaves_no_process_and_no_file(tmp_path: Path) -
         work_dir = cluster.work_dir
     assert _alive(pids) == []
     assert not work_dir.exists()
+
+
+async def test_what_a_killed_executor_leaves_is_killed_before_its_tasks_fail(
+    tmp_path: Path,
+) -> None:
+    async with Cluster(1, timing=FAST) as cluster:
+        scheduler = await _subscribe(cluster)
+        await _launch(scheduler, "run", command=RUNAWAY.format(tmp_path))
+        pids = await _pids(tmp_path)
+        executor = next(iter(cluster.agents[0].executors.values()))
+        assert executor.process is not None
+        executor.process.kill()
+        failed = await scheduler.wait_state("run", "TASK_FAILED")
+        assert _alive(pids) == []
+        assert failed["reason"] == "REASON_EXECUTOR_TERMINATED"
+        log = (executor.directory / "executor.log").read_text()
+        assert "task_started" in log
+        assert not (executor.directory / "stderr").exists()
+
+
+async def test_executors_hear_heartbeats_and_one_that_is_leaving_gets_no_task(
+    tmp_path: Path,
+) -> None:
+    command = {"value": f"exec {sys.executable} {RECORDER} {tmp_path}"}
+    custom = {"type": "CUSTOM", "executor_id": {"value": "x1"}, "command": command}
+    timing = Timing(allocation_interval_s=0.1, executor_heartbeat_interval_s=0.05)
+    async with Cluster(1, timing=timing) as cluster:
+        scheduler = await _subscribe(cluster)
+        offer = (await scheduler.new_offers(0))[-1]
+        first = task("first", offer["agent_id"], None, executor=custom)
+        await scheduler.call("ACCEPT", launch([offer], [first]))
+        await scheduler.wait_state("first", "TASK_RUNNING")
+        heard = tmp_path / "events.jsonl"
+        await eventually(lambda: heard.read_text().count("HEARTBEAT") > 1, what="heartbeats")
+        next(iter(cluster.agents[0].executors.values())).is_ending = True
+        offer = (await scheduler.new_offers(1))[-1]
+        second = task("second", offer["agent_id"], None, executor=custom)
+        await scheduler.call("ACCEPT", launch([offer], [second]))
+        dropped = await scheduler.wait_state("second", "TASK_DROPPED")
+        assert dropped["reason"] == "REASON_EXECUTOR_TERMINATED"
 
 
 async def _start_alone(*arguments: str) -> tuple[asyncio.subprocess.Process, Json]:
