@@ -275,6 +275,7 @@ class Turns:
             match effect:
                 case Reply():
                     self.outputs.reply(effect)
+                    crash_here("after_reply")
                 case Publish(fact):
                     self.outputs.publish(fact)
                 case _:

@@ -44,7 +44,7 @@ def test_a_rolling_update_never_undershoots_the_minimum_health(egret: Egret):
 
 
 def test_a_broken_version_reverts_itself_by_its_deadline(egret: Egret, many: int):
-    """Of the old version's tasks, all healthy, never fewer run than the minimum; see S9."""
+    """Of the old version's tasks, all healthy, never fewer run than the minimum (S5)."""
     sleeping = {
         **{name: WEB[name] for name in ("id", "cpus", "mem", "upgradeStrategy", "portDefinitions")},
         "cmd": SLEEP,

@@ -1,0 +1,166 @@
+"""Kill the real scheduler under load, again and again, and check after each time that all is well.
+
+    python -m tests.chaos --rounds 100 [--seed 1]
+
+In every other round it dies at a random moment, in the others at the named points of
+``scheduler/runtime/crashpoints.py`` in turn. Then it is started again and must
+
+- be the same framework,
+- hold every change that was answered (S7),
+- never have used a task id twice (S3),
+- have left alone the tasks of an app that nobody changed: same ids, same processes,
+- come to rest with exactly the wanted tasks alive in the master's eyes (S4, L1).
+"""
+
+import argparse
+import contextlib
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from tests.chaos.load import MOST, SLEEP, Client, Reaper, Worker
+from tests.integration.scheduler.processes import Cluster, wait_for
+from tests.integration.system.site import Egret, Mesos, part_of, pids_of, sampled
+
+POINTS = (
+    "before_commit",
+    "after_commit",
+    "before_effects",
+    "after_mesos_effect",
+    "after_effects",
+    "after_reply",
+    "decided",
+    "elected",
+    "loaded",
+)
+ONCE = frozenset({"elected", "loaded"})
+"""Passed once in a life."""
+STEADY = 5
+CEILING = 2 * MOST + STEADY
+"""No app has more tasks alive at once: half as many again as the most while it is replaced, and
+those of its life before, where it was removed and made again."""
+
+
+class Chaos:
+    """One cluster, one scheduler, its load, and what must stay true."""
+
+    def __init__(self, folder: Path, cluster: Cluster, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.mesos = Mesos(cluster.master, cluster)
+        self.egret = Egret(folder, self.mesos)
+        self.client = Client(self.egret, random.Random(seed + 1))
+        self.reaper = Reaper(self.egret, random.Random(seed + 2))
+        self.steady: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """Deploy the app that must never notice anything."""
+        self.egret.up()
+        app = {"id": "/steady", "cmd": SLEEP, "cpus": 0.05, "mem": 16, "instances": STEADY}
+        self.egret.deploy({**app, "portDefinitions": []})
+        self.egret.until_settled("/steady", STEADY)
+        self.steady = self.egret.pids()
+        self.egret.kill()
+
+    def round(self, number: int, workers: list[Worker]) -> str:
+        """Let the scheduler live for a while and die; returns how."""
+        point = ""
+        if number % 2:
+            name = POINTS[number // 2 % len(POINTS)]
+            point = f"{name}:{1 if name in ONCE else self.rng.randint(1, 30)}"
+        process = self.egret.start(crashpoint=point)
+        if point:
+            # It dies by itself when the load has brought it there, which takes what it takes.
+            wait_for(lambda: process.poll() is not None, f"the scheduler dies at {point}")
+        else:
+            if self.rng.random() < 0.8:  # Else it dies while it starts.
+                self.egret.until_leading()
+            time.sleep(self.rng.uniform(0.0, 1.0))
+            self.egret.kill()
+        with contextlib.ExitStack() as stack:
+            for worker in workers:
+                stack.enter_context(worker.paused())
+            self.check()
+            self.egret.kill()
+        return point or "a random moment"
+
+    def check(self) -> None:
+        """Start again, wait for rest, and look."""
+        egret = self.egret
+        egret.up()
+        egret.until_quiet()
+        found = egret.mesos.running(egret.framework_id, part_of("/steady"))
+        states = self.client.found()
+        for app, possible in self.client.possible.items():
+            assert states[app] in possible, f"/{app} is {states[app]}, may be {possible}"
+            self.client.possible[app] = {states[app]}
+        assert pids_of(found, "sleep") == self.steady, "a task that nobody touched has changed"
+        wanted = STEADY + sum(state[0] for state in states.values() if state is not None)
+        egret.until_running(wanted)
+        launched = Counter(task["id"] for task in self.mesos.tasks(egret.framework_id))
+        assert set(launched.values()) == {1}, "a task id was used twice"
+
+    def most_alive(self) -> int:
+        """Tasks alive now of the app that has most of them."""
+        alive = Counter(task.split(".")[0] for task in self.egret.running())
+        return max(alive.values(), default=0)
+
+
+@contextlib.contextmanager
+def _load(chaos: Chaos) -> Iterator[list[Worker]]:
+    workers = [Worker(chaos.client.change_one, 0.03), Worker(chaos.reaper.kill_one, 0.3)]
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+def run(rounds: int, seed: int) -> None:
+    """Run so many rounds; AssertionError tells what went wrong."""
+    with tempfile.TemporaryDirectory(prefix="egret-chaos-") as text:
+        folder = Path(text)
+        cluster = Cluster(folder, "--cpus", "8", "--update-retry", "2")
+        chaos = Chaos(folder, cluster, seed)
+        try:
+            chaos.begin()
+            with _load(chaos) as workers, sampled(chaos.most_alive) as most:
+                for number in range(rounds):
+                    started_s = time.monotonic()
+                    how = chaos.round(number, workers)
+                    took_s = time.monotonic() - started_s
+                    click.echo(f"round {number + 1}: died at {how}, all well ({took_s:.1f} s)")
+            assert max(most) <= CEILING, f"{max(most)} tasks of one app were alive at once"
+            client, reaper = chaos.client, chaos.reaper
+            click.echo(
+                f"{rounds} rounds, {client.answered} changes answered,"
+                f" {reaper.killed} tasks killed by hand: all well"
+            )
+        except BaseException:
+            click.echo(chaos.egret.log_text()[-4000:])
+            raise
+        finally:
+            chaos.egret.close()
+            cluster.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    try:
+        run(options.rounds, options.seed)
+    except AssertionError as error:
+        click.echo(f"violation (seed {options.seed}): {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
