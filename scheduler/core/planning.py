@@ -2,7 +2,8 @@
 
 Marathon's plan (``DeploymentPlan``): stop what is removed, announce what is new, then layer by
 layer scale or restart, an app after everything it depends on. Actions of one step run side by
-side; a change that changes nothing has no action.
+side; a change that changes nothing has no action, unless a deployment of the app was stopped
+half-way and left instances of other versions.
 """
 
 from collections.abc import Iterable
@@ -104,13 +105,18 @@ def _kind(world: World, change: Change) -> ActionKind | None:
         return ActionKind.STOP if before is not None else None
     if before is None:
         return ActionKind.START
-    return _kind_between(before, after)
-
-
-def _kind_between(before: AppVersion, after: AppVersion) -> ActionKind | None:
-    if before.config_version != after.config_version:
+    if before.config_version != after.config_version or _is_left_mixed(world, after):
         return ActionKind.RESTART
     return ActionKind.SCALE if before.spec.instances != after.spec.instances else None
+
+
+def _is_left_mixed(world: World, wanted: AppVersion) -> bool:
+    """Whether an app runs other versions too, because its last deployment was stopped half-way.
+
+    Who defines it once more, though as it is, wants it to be so.
+    """
+    tallies = world.tallies.get(wanted.app_id, {})
+    return any(v != wanted.config_version and tally.active for v, tally in tallies.items())
 
 
 def _dependency_paths(world: World, app_id: AppId) -> list[str]:

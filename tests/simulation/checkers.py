@@ -1,75 +1,81 @@
-"""Check the promises on everything that happens: S1 to S13 of ``docs/reliability.md``.
+"""Check the promises on everything that happens: see ``docs/reliability.md`` for the list.
 
-The checkers see three things: what a process sends and receives, what the store has taken, and the
-truth about tasks on agents. A broken promise raises ``Violation`` with the story so far.
+The checkers see what a process receives, handles, decides and sends, what the store has taken, and
+the truth about tasks on agents. Each looks only at what has just happened; a broken promise raises
+``Violation`` at the moment it is broken.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 
+from attrs import evolve
+
 from scheduler.core import effects as fx
 from scheduler.core import events as ev
 from scheduler.core.app import Operator
-from scheduler.core.ids import AppId, FrameworkId, InstanceId, OfferId, TaskId
-from scheduler.core.instance import Condition, Instance, TaskState
-from scheduler.core.records import Framework, Kind, Put, Record
-from scheduler.core.rollout import bounds_of
+from scheduler.core.deployment import ActionKind
+from scheduler.core.ids import AppId, Epoch, FrameworkId, InstanceId, OfferId, TaskId
+from scheduler.core.instance import Condition, Goal, Instance, TaskState
+from scheduler.core.offer import Offer, Pool
+from scheduler.core.records import Record
+from scheduler.core.strays import SILENT
 from scheduler.core.targets import target_of
-from scheduler.core.world import Bucket
 from scheduler.runtime.turn import Changes
+from tests.simulation import counting
+from tests.simulation.answers import check_answer
+from tests.simulation.ledger import Ledger
 from tests.simulation.mesos import SimTask
 from tests.simulation.process import Process, Watch
+from tests.simulation.violation import demand
 
-TASKLESS = (Bucket.SCHEDULED, Bucket.DONE, Bucket.INACTIVE)
-"""Buckets that cannot hold a living task, or only one that was given up."""
-
-
-class Violation(AssertionError):
-    """A promise was broken."""
-
-
-def demand(condition: bool, promise: str, story: str) -> None:
-    if not condition:
-        raise Violation(f"{promise}: {story}")
+_EARLY = frozenset({Condition.PROVISIONED, Condition.STAGING, Condition.STARTING})
 
 
 class Checkers(Watch):
-    """All checkers of one run, incremental: each looks only at what has just happened."""
+    """All checkers of one run that look at single things as they happen."""
 
-    def __init__(self) -> None:
-        self.stored: dict[InstanceId, Instance] = {}
-        self.framework_id: FrameworkId | None = None
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
         self.sent_launches: dict[TaskId, None] = {}
         self.alive: dict[TaskId, SimTask] = {}
-        self.offers: dict[int, dict[OfferId, None]] = {}
-        """Process → offers it may use."""
+        self.ended_at_ms: dict[TaskId, int] = {}
+        """Tasks that have ended in truth → when."""
+        self.offers: dict[Process, dict[OfferId, Offer]] = {}
+        """Process → offers that it knows of and may use."""
         self.updates: dict[str, ev.StatusUpdate] = {}
+        self.left_mixed: dict[AppId, None] = {}
+        """Apps whose last deployment was stopped on its way, as a user asked."""
 
     # ------------------------------------------------------------- the store
 
-    def committed(self, records: Sequence[Record]) -> None:
-        for record in records:
-            if record.kind is Kind.INSTANCE:
-                if isinstance(record, Put):
-                    assert isinstance(record.value, Instance)
-                    self.stored[record.value.id] = record.value
-                else:
-                    self.stored.pop(InstanceId(record.key), None)
-            elif record.kind is Kind.FRAMEWORK:
-                assert isinstance(record, Put)
-                assert isinstance(record.value, Framework)
-                framework_id = record.value.id
-                is_same = self.framework_id in {None, framework_id}
-                demand(is_same, "S13", f"framework id replaced by {framework_id}")
-                self.framework_id = framework_id
+    def committed(self, epoch: Epoch, records: Sequence[Record]) -> None:
+        self.ledger.committed(epoch, records)
+
+    def loaded(self, process: Process) -> None:
+        """S14, S7: nothing is skipped, and a new leader knows all that was ever written."""
+        damage = process.store.damage
+        demand(damage is None, "S14", f"epoch {process.epoch} leads in spite of: {damage}")
+        for difference in self.ledger.differences(process.world):
+            demand(False, "S7", f"epoch {process.epoch} begins otherwise: {difference}")
 
     # ------------------------------------------------------------ the process
 
-    def received(self, process: Process, event: ev.Event) -> None:
-        offers = self.offers.setdefault(id(process), {})
+    def subscribing(self, process: Process, framework_id: FrameworkId | None) -> None:
+        """S13: once we have an identity we never ask for another."""
+        known = self.ledger.framework
+        is_same = known is None or framework_id == known.id or process.epoch < self.ledger.epoch
+        demand(is_same, "S13", f"subscribes as {framework_id}, the store says {known}")
+
+    def posted(self, process: Process, command: ev.Command) -> None:
+        if isinstance(command, ev.ChangeApps):
+            self.ledger.removals_asked.update({r.app_id: None for r in command.removals})
+
+    def handled(self, process: Process, event: ev.Event) -> None:
+        """Follow the offers; S12: what Mesos reports is known or listed from then on."""
+        offers = self.offers.setdefault(process, {})
         match event:
             case ev.OffersReceived():
-                offers.update(dict.fromkeys(offer.id for offer in event.offers))
+                offers.update({offer.id: offer for offer in event.offers})
             case ev.OfferRescinded():
                 offers.pop(event.offer_id, None)
             case ev.Subscribed() | ev.Disconnected():
@@ -77,6 +83,11 @@ class Checkers(Watch):
             case ev.StatusUpdate():
                 if event.uuid is not None:
                     self.updates[event.uuid] = event
+                if event.state.is_terminal or event.state in SILENT:
+                    return
+                world, task_id = process.world, event.task_id
+                is_known = world.instance_of(task_id) is not None or task_id in world.unknown_tasks
+                demand(is_known, "S12", f"{task_id} is {event.state}, neither known nor listed")
             case _:
                 pass
 
@@ -88,99 +99,218 @@ class Checkers(Watch):
                 self._use_offers(process, effect.offer_ids)
             case fx.Acknowledge():
                 self._check_acknowledge(effect)
+            case fx.Kill():
+                self._check_kill(effect)
             case _:
                 pass
 
     def _check_accept(self, process: Process, effect: fx.Accept) -> None:
         demand(bool(effect.launches), "S8", "an ACCEPT without launches")
-        self._use_offers(process, effect.offer_ids)
+        demand(self.ledger.framework is not None, "S13", "a launch before we had an identity")
+        offers = self._use_offers(process, effect.offer_ids)
+        _check_resources(effect, offers)
         for launch in effect.launches:
-            instance = launch.instance
-            task_id = instance.task_id
-            assert task_id is not None
-            stored = self.stored.get(instance.id)
-            is_stored = stored is not None and stored.incarnation >= instance.incarnation
-            demand(is_stored, "S1", f"{task_id} launched before its intent was stored")
-            demand(task_id not in self.sent_launches, "S3", f"{task_id} launched twice")
-            self.sent_launches[task_id] = None
+            self._check_launch(process, launch)
         for app_id in {launch.spec.id: None for launch in effect.launches}:
             self._check_ceiling(process, app_id)
 
-    def _use_offers(self, process: Process, offer_ids: tuple[OfferId, ...]) -> None:
-        offers = self.offers.get(id(process), {})
+    def _check_launch(self, process: Process, launch: fx.Launch) -> None:
+        instance = launch.instance
+        task_id = instance.task_id
+        assert task_id is not None
+        stored = self.ledger.instances.get(instance.id)
+        is_stored = stored is not None and stored.incarnation >= instance.incarnation
+        demand(is_stored, "S1", f"{task_id} launched before its intent was stored")
+        version = self.ledger.versions.get((instance.app_id, instance.version))
+        is_right = version is not None and version.spec == launch.spec
+        demand(is_right, "S1", f"{task_id} launched as something else than {instance.version}")
+        demand(task_id not in self.sent_launches, "S3", f"{task_id} launched twice")
+        self.sent_launches[task_id] = None
+        delay = self.ledger.delays.get((instance.app_id, instance.version))
+        is_over = delay is None or process.now_ms >= delay.until_ms
+        demand(is_over, "back-off", f"{instance.app_id}: {task_id} launched in spite of {delay}")
+
+    def _use_offers(self, process: Process, offer_ids: tuple[OfferId, ...]) -> list[Offer]:
+        """S8: an offer is used once, and only while it stands, as far as one could know."""
+        offers = self.offers.setdefault(process, {})
         for offer_id in offer_ids:
-            # A rescind may be received while the batch that uses the offer commits.
-            offers.pop(offer_id, None)
+            demand(offer_id in offers, "S8", f"{offer_id} was used and did not stand")
+        return [offers.pop(offer_id) for offer_id in offer_ids]
 
     def _check_ceiling(self, process: Process, app_id: AppId) -> None:
-        """S4, as the process sees it: tasks that may be alive stay under the ceiling."""
+        """S4, by the records and by the truth: tasks that may be alive stay under the ceiling."""
         target = target_of(process.world, app_id)
         if target.version is None:
             return
         spec = target.spec
-        ceiling = bounds_of(spec).ceiling
-        if spec.update is not None:
-            ceiling = max(ceiling, spec.instances + spec.update.canary_instances)
-        tallies = process.world.tallies[app_id].values()
-        alive = sum(
-            tally.total - sum(tally.count(bucket) for bucket in TASKLESS) for tally in tallies
-        )
+        instances = self.ledger.instances_of(app_id)
+        limit = max(counting.ceiling_of(spec), spec.instances)
+        alive = sum(map(counting.may_live, instances))
         real = [t for t in self.alive.values() if t.launch.spec.id == app_id]
-        seen = sum(1 for t in real if not t.was_out_of_sight)
         returned = sum(1 for t in real if t.was_out_of_sight)
-        limit = max(ceiling, spec.instances)
-        demand(
-            alive <= limit + returned,
-            "S4",
-            f"{app_id}: {alive} may be alive, at most {limit} (+{returned} returned) allowed",
+        told = f"{app_id}: {alive} may be alive, at most {limit} (+{returned} returned) allowed"
+        demand(alive <= limit + returned, "S4", told)
+        told = f"{app_id}: {len(real) - returned} are alive, at most {limit} allowed"
+        demand(len(real) - returned <= limit, "S4", told)
+        policy = spec.update
+        deployment = process.world.deployment_of(app_id)
+        if policy is None or deployment is None or target.is_promoted or not policy.auto_pause:
+            return
+        active = [i for i in instances if counting.fills_a_place(i)]
+        is_old_left = any(i.version != target.config_version for i in active)
+        new = sum(
+            i.version == target.config_version and i.created_at_ms >= deployment.started_at_ms
+            for i in active
         )
-        demand(seen <= limit, "S4", f"{app_id}: {seen} are alive, at most {limit} allowed")
+        if policy.canary_instances and target.is_rolling and is_old_left:
+            canaries = min(policy.canary_instances, spec.instances)
+            demand(new <= canaries, "S4", f"{app_id}: {new} canaries, at most {canaries} allowed")
 
     def _check_acknowledge(self, effect: fx.Acknowledge) -> None:
         """S2: what an acknowledged update says is in the store."""
         update = self.updates[effect.uuid]
         instance_id = InstanceId(effect.task_id.rpartition("._app.")[0])
-        stored = self.stored.get(instance_id)
+        stored = self.ledger.instances.get(instance_id)
         if stored is None or stored.task_id != effect.task_id:
             return
-        demand(
-            not update.state.is_terminal, "S2", f"{update} acknowledged, the store says {stored}"
-        )
+        told = f"{stored.app_id}: {update} acknowledged, the store says {stored}"
+        demand(not update.state.is_terminal, "S2", told)
         if update.state is TaskState.RUNNING:
-            early = {Condition.PROVISIONED, Condition.STAGING, Condition.STARTING}
-            demand(stored.condition not in early, "S2", f"{update} acknowledged before stored")
+            demand(stored.condition not in _EARLY, "S2", told)
+
+    def _check_kill(self, effect: fx.Kill) -> None:
+        """S12: a task is killed only if it is on record that it shall end, or has."""
+        name, _, incarnation = effect.task_id.rpartition("._app.")
+        instance_id = InstanceId(name)
+        stored = self.ledger.instances.get(instance_id)
+        if stored is not None and stored.task_id == effect.task_id:
+            is_meant = stored.condition is Condition.KILLING
+            demand(is_meant, "S12", f"{effect.task_id} is killed, the store says {stored}")
+            return
+        is_ours = self.ledger.has_ended(instance_id, int(incarnation))
+        demand(is_ours, "S12", f"{effect.task_id} is killed without proof that it is ours")
+
+    def replied(self, process: Process, command: ev.Command, answer: fx.Answer) -> None:
+        check_answer(self.ledger, process.world, command, answer)
+
+    def published(self, process: Process, fact: fx.Fact) -> None:
+        match fact:
+            case fx.UnhealthyKill():
+                self._check_brake(process, fact)
+            case fx.DeploymentStepDone():
+                self._check_step(fact)
+            case fx.DeploymentStarted():
+                for change in fact.deployment.changes:
+                    self.left_mixed.pop(change.app_id, None)
+            case fx.DeploymentFailed():
+                changes = fact.deployment.changes
+                self.left_mixed.update({change.app_id: None for change in changes})
+            case _:
+                pass
+
+    def _check_brake(self, process: Process, fact: fx.UnhealthyKill) -> None:
+        """Brake: while most checks fail at once nothing is killed for being unhealthy."""
+        settings = process.world.settings
+        once_healthy = failing = 0
+        others = [i for i in process.world.instances.values() if i.id != fact.instance.id]
+        # The killed one counted when it was decided.
+        for instance in [*others, fact.instance]:
+            if instance.condition is not Condition.RUNNING:
+                continue
+            if any(check.first_success_ms is not None for check in instance.checks):
+                once_healthy += 1
+                failing += any(check.alive is False for check in instance.checks)
+        is_held = (
+            once_healthy >= settings.brake_min_instances
+            and failing * 1000 > once_healthy * settings.brake_share_milli
+        )
+        told = f"{fact.task_id} killed while {failing} of {once_healthy} fail"
+        # With several events in one step the counts in between are not known.
+        demand(not is_held or process.handled_in_batch > 1, "brake", told)
+
+    def _check_step(self, fact: fx.DeploymentStepDone) -> None:
+        """S10: a step is over only when its apps are as it wants them."""
+        for action in fact.step.actions:
+            if action.kind is ActionKind.START:
+                continue
+            change = next(c for c in fact.deployment.changes if c.app_id == action.app_id)
+            version = None
+            if change.after is not None:
+                version = self.ledger.versions_ever[action.app_id][change.after]
+            is_there = counting.is_complete(
+                self.ledger.instances_of(action.app_id),
+                None if version is None else version.config_version,
+                None if version is None else version.spec,
+            )
+            told = f"{action.app_id}: {action.kind} of {fact.deployment.id} is not done"
+            demand(is_there, "S10", told)
+
+    # ------------------------------------------------------------- decisions
 
     def decided(self, process: Process, changes: Changes) -> None:
-        """S5: replacing never takes the serving instances below the floor."""
-        world = process.world
+        """S5: replacing and scaling down never take more than they may."""
         replaced: Counter[AppId] = Counter()
+        scaled: Counter[AppId] = Counter()
         for before, after in changes:
             if before is None or after is None or after.kill_reason is None:
                 continue
-            is_replaced = after.kill_reason.startswith("replaced") and before.kill_reason is None
-            if is_replaced and before.healthy_since_ms is not None:
-                replaced[before.app_id] += 1
-        for app_id in replaced:
-            target = target_of(world, app_id)
-            if target.version is None or not target.is_rolling:
+            if before.kill_reason is not None:
                 continue
-            floor = bounds_of(target.spec).floor
-            wanted = world.tally(app_id, target.config_version)
-            serving = sum(t.count(Bucket.SERVING) for t in world.tallies[app_id].values())
-            serving += sum(
-                t.count(Bucket.PROVING) for t in world.tallies[app_id].values() if t is not wanted
-            )
-            serving += wanted.count(Bucket.DONE)
-            demand(serving >= floor, "S5", f"{app_id}: {serving} serve, the floor is {floor}")
+            if after.kill_reason.startswith("replaced") and self._did_serve(before, after):
+                replaced[before.app_id] += 1
+            deployment = process.world.deployment_of(before.app_id)
+            # A step that begins changes the target: then two of them were at work in this step.
+            is_new = deployment is not None and deployment.step_started_at_ms == after.since_ms
+            if after.kill_reason == "scaled down" and not is_new:
+                scaled[before.app_id] += 1
+        for app_id in replaced:
+            self._check_floor(process, app_id)
+        for app_id in scaled:
+            self._check_scaling(process, app_id)
+
+    def _check_floor(self, process: Process, app_id: AppId) -> None:
+        target = target_of(process.world, app_id)
+        if target.version is None or not target.is_rolling:
+            return
+        serving = sum(
+            self._counts_as_serving(instance, is_new=instance.version == target.config_version)
+            for instance in self.ledger.instances_of(app_id)
+        )
+        least = counting.floor_of(target.spec)
+        demand(serving >= least, "S5", f"{app_id}: {serving} serve, the floor is {least}")
+
+    def _did_serve(self, before: Instance, after: Instance) -> bool:
+        """Whether an instance served when its kill was decided: its checks are kept."""
+        spec = self.ledger.versions[before.app_id, before.version].spec
+        as_it_ran = evolve(after, condition=Condition.RUNNING, goal=Goal.RUNNING)
+        return before.condition is Condition.RUNNING and counting.serves(as_it_ran, spec)
+
+    def _counts_as_serving(self, instance: Instance, *, is_new: bool) -> bool:
+        if counting.is_done(instance):
+            return is_new
+        spec = self.ledger.versions[instance.app_id, instance.version].spec
+        is_proven = instance.ready and instance.proven
+        return counting.serves(instance, spec) and (is_proven or not is_new)
+
+    def _check_scaling(self, process: Process, app_id: AppId) -> None:
+        target = target_of(process.world, app_id)
+        if target.version is None:
+            return
+        active = [i for i in self.ledger.instances_of(app_id) if counting.fills_a_place(i)]
+        if target.is_rolling:
+            active = [i for i in active if i.version == target.config_version]
+        told = f"{app_id}: scaled down to {len(active)}, {target.instances} are wanted"
+        demand(len(active) >= target.instances, "S5", told)
 
     # -------------------------------------------------------------- the truth
 
     def launched(self, task: SimTask) -> None:
-        """S8: resources and ports of an agent are not given twice; S9: UNIQUE holds."""
+        """S8: ports of an agent are not given twice; S9: UNIQUE holds."""
         self.alive[task.id] = task
-        siblings = [t for t in task.agent.tasks.values() if t.is_alive and t is not task]
         ports = _ports(task)
-        for other in siblings:
+        for other in task.agent.tasks.values():
+            if not other.is_alive or other is task:
+                continue
             demand(not ports & _ports(other), "S8", f"{task.id} and {other.id} share a port")
             theirs, ours = other.launch.instance, task.launch.instance
             is_sibling = theirs.app_id == ours.app_id and theirs.version == ours.version
@@ -189,8 +319,32 @@ class Checkers(Watch):
                     is_unique = constraint.operator is Operator.UNIQUE
                     demand(not is_unique, "S9", f"{task.id} and {other.id} are on one host")
 
-    def ended(self, task: SimTask) -> None:
+    def ended(self, task: SimTask, now_ms: int) -> None:
         self.alive.pop(task.id, None)
+        self.ended_at_ms[task.id] = now_ms
+
+
+def _check_resources(effect: fx.Accept, offers: list[Offer]) -> None:
+    """S8: no more is launched than was offered, and only on the agent that offered it."""
+    offered = [pool for offer in offers for pool in offer.pools]
+    taken = [
+        pool
+        for launch in effect.launches
+        for pool in (launch.instance.placement.pools if launch.instance.placement else ())
+    ]
+    for needed, there in zip(_amounts(taken), _amounts(offered), strict=True):
+        demand(needed <= there, "S8", f"{taken} launched on {offered}")
+    for offer in offers:
+        is_there = offer.agent.id == effect.agent_id
+        demand(is_there, "S8", f"{offer.id} of {offer.agent.id} used for {effect.agent_id}")
+
+
+def _amounts(pools: list[Pool]) -> tuple[int, int, int]:
+    return (
+        sum(pool.cpus_milli for pool in pools),
+        sum(pool.mem_mib for pool in pools),
+        sum(port.end - port.begin + 1 for pool in pools for port in pool.ports),
+    )
 
 
 def _ports(task: SimTask) -> set[int]:

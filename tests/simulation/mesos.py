@@ -14,11 +14,20 @@ from attrs import define, field
 
 from scheduler.core import effects as fx
 from scheduler.core import events as ev
-from scheduler.core.ids import AgentId, FrameworkId, OfferId, TaskId
-from scheduler.core.instance import TaskState
+from scheduler.core.app import AppSpec, Resources
+from scheduler.core.ids import (
+    AgentId,
+    AppId,
+    FrameworkId,
+    InstanceId,
+    OfferId,
+    TaskId,
+    Version,
+)
+from scheduler.core.instance import Condition, Instance, Placement, TaskState
 from scheduler.core.offer import Agent, Offer, Pool, PortRange
 from tests.simulation.clock import Clock
-from tests.simulation.options import Options
+from tests.simulation.faults import Faults
 
 UPDATE_RETRY_MS = 10_000
 ALLOCATION_MS = 1_000
@@ -31,7 +40,7 @@ class Observer(Protocol):
 
     def launched(self, task: "SimTask") -> None: ...
 
-    def ended(self, task: "SimTask") -> None: ...
+    def ended(self, task: "SimTask", now_ms: int) -> None: ...
 
 
 @define(eq=False)
@@ -85,14 +94,15 @@ class Subscription:
 class SimMesos:
     """One master (they follow each other) and its agents."""
 
-    def __init__(self, options: Options, clock: Clock, rng: Random, observer: Observer) -> None:
+    def __init__(self, faults: Faults, clock: Clock, rng: Random, observer: Observer) -> None:
+        options = faults.options
         self.options = options
+        self.faults = faults
         self.clock = clock
         self.rng = rng
         self.observer = observer
-        self.faulty = True
-        self.framework_id: FrameworkId | None = None
         self.subscription: Subscription | None = None
+        self._ids = 0
         self.agents = [self._new_agent(index) for index in range(options.agents)]
         self.offers: dict[OfferId, tuple[SimAgent, Pool]] = {}
         self.filtered: dict[int, tuple[int, int]] = {}
@@ -102,18 +112,19 @@ class SimMesos:
         self.recovering_until_ms = 0
         self.unreachable: dict[AgentId, dict[TaskId, None]] = {}
         self.gone: dict[AgentId, None] = {}
-        self._ids = 0
+        self.alien: SimTask | None = None
+        """A task under our framework id that no record of ours knows."""
+        if options.has_alien:
+            self._add_alien()
         clock.after(ALLOCATION_MS, self._allocate_periodically)
 
     # ------------------------------------------------------------ the channel
 
     def _after(self, action: Callable[[], None]) -> None:
         o = self.options
-        jitter = self.rng.randint(0, o.jitter_ms) if self.faulty and o.jitter_ms else 0
+        late = o.jitter_ms and not self.faults.is_over
+        jitter = self.rng.randint(0, o.jitter_ms) if late else 0
         self.clock.after(o.latency_ms + jitter, action)
-
-    def _chance(self, probability: float) -> bool:
-        return self.faulty and probability > 0 and self.rng.random() < probability
 
     def _tell(self, event: ev.Event) -> None:
         """Send an event to whoever is subscribed: maybe late, twice, or never."""
@@ -122,7 +133,7 @@ class SimMesos:
             return
         # A live stream loses nothing; what an agent sends to the master may be lost.
         is_of_agent = isinstance(event, ev.StatusUpdate) and event.uuid is not None
-        if is_of_agent and self._chance(self.options.p_drop_event):
+        if is_of_agent and self.faults.chance(self.options.p_drop_event, "lost", event):
             return
 
         def deliver() -> None:
@@ -130,7 +141,7 @@ class SimMesos:
                 subscription.deliver(event)
 
         self._after(deliver)
-        if self._chance(self.options.p_duplicate_event):
+        if self.faults.chance(self.options.p_duplicate_event, "twice", event):
             self._after(deliver)
 
     def subscribe(
@@ -143,8 +154,6 @@ class SimMesos:
             self.disconnect()
         if framework_id is None:
             framework_id = FrameworkId("framework-" + self._new_id())
-        if self.framework_id is None:
-            self.framework_id = framework_id
         self.offers.clear()
         self.filtered.clear()
         self.suppressed = False
@@ -166,7 +175,7 @@ class SimMesos:
 
     def call(self, subscription: Subscription, effect: fx.MesosEffect) -> None:
         """Receive a call on a stream; it is fenced off if the stream is not the present one."""
-        if self._chance(self.options.p_drop_call):
+        if self.faults.chance(self.options.p_drop_call, "lost", effect):
             # Calls get lost only with their connection; the driver then subscribes again.
             self.clock.after(self.rng.randint(0, 5_000), lambda: self._break(subscription))
             return
@@ -232,7 +241,7 @@ class SimMesos:
             self._tell(ev.OffersReceived(tuple(offered)))
 
     def _free(self, agent: SimAgent) -> Pool:
-        cpus, ports = 4000, {*range(31000, 31050)}
+        cpus, ports = self.options.cpus_milli, {*range(31000, 31050)}
         for task in agent.tasks.values():
             if task.is_alive:
                 cpus -= task.launch.spec.resources.cpus_milli
@@ -248,7 +257,9 @@ class SimMesos:
     def rescind(self) -> None:
         """Take a random offer back."""
         if self.offers:
-            offer_id = self.rng.choice(list(self.offers))
+            offer_id = self.faults.rng.choice(list(self.offers))
+            if not self.faults.strike(f"{offer_id} is rescinded"):
+                return
             del self.offers[offer_id]
             self._tell(ev.OfferRescinded(offer_id))
 
@@ -264,7 +275,9 @@ class SimMesos:
         assert agent.agent.id == effect.agent_id, "an ACCEPT for another agent than its offers"
         for launch in effect.launches:
             task = SimTask(launch, agent)
-            task.ignores_kill = self._chance(self.options.p_task_ignores_kill)
+            task.ignores_kill = self.faults.chance(
+                self.options.p_task_ignores_kill, f"{task.id} will ignore its first kill"
+            )
             agent.tasks[task.id] = task
             if not agent.is_up:
                 # The machine is gone, the master does not know yet: the launch leads nowhere.
@@ -290,7 +303,7 @@ class SimMesos:
     def _start(self, task: SimTask) -> None:
         if not task.is_alive or not task.agent.is_up:
             return
-        if self._chance(self.options.p_task_fails):
+        if self.faults.chance(self.options.p_task_fails, f"{task.id} fails at its start"):
             self.end(task, TaskState.FAILED, "exited with status 1")
             return
         self._update(task, TaskState.STARTING)
@@ -409,7 +422,7 @@ class SimMesos:
         if not task.is_alive or not task.agent.is_up:
             return
         self._update(task, state, message)
-        self.observer.ended(task)
+        self.observer.ended(task, self.clock.now_ms)
 
     def live_tasks(self) -> list[SimTask]:
         """Every task whose process exists, seen or not."""
@@ -420,15 +433,22 @@ class SimMesos:
     def kill_random_task(self) -> None:
         tasks = self.live_tasks()
         if tasks:
-            self.end(self.rng.choice(tasks), TaskState.FAILED, "killed by hand")
+            task = self.faults.rng.choice(tasks)
+            if self.faults.strike(f"{task.id} dies"):
+                self.end(task, TaskState.FAILED, "killed by hand")
 
     def fault_agent(self) -> None:
         """Let an agent die, or go out of sight, for a while."""
-        agent = self.rng.choice(self.agents)
+        rng = self.faults.rng
+        agent = rng.choice(self.agents)
+        back_ms = rng.randint(500, 40_000)
+        is_cut_off = rng.random() < 0.5
         if not agent.is_up or not agent.is_visible:
             return
-        back_ms = self.rng.randint(500, 40_000)
-        if self.rng.random() < 0.5:
+        what = "is out of sight" if is_cut_off else "dies"
+        if not self.faults.strike(f"{agent.agent.id} {what} for {back_ms} ms"):
+            return
+        if is_cut_off:
             self._partition(agent)
             self.clock.after(back_ms, lambda: self._rejoin(agent))
         else:
@@ -492,7 +512,7 @@ class SimMesos:
         for task in agent.tasks.values():
             if task.is_alive:
                 task.state = TaskState.LOST
-                self.observer.ended(task)
+                self.observer.ended(task, self.clock.now_ms)
         agent.is_up = False
         generation = agent.generation
         self.clock.after(PINGS_MISSED_MS, lambda: self._lose_sight(agent, generation))
@@ -504,17 +524,22 @@ class SimMesos:
         if agent.is_registered:
             self._mark_unreachable(agent)
         old_id = agent.agent.id
-        if self.rng.random() < 0.3:
-            self.gone[old_id] = None
-        self.unreachable.setdefault(old_id, {})
+        if self.faults.chance(self.options.p_agent_forgotten, f"{old_id} is forgotten"):
+            self.unreachable.pop(old_id, None)
+        else:
+            self.unreachable.setdefault(old_id, {})
+            if self.faults.rng.random() < 0.3:
+                self.gone[old_id] = None
         fresh = self._new_agent(agent.index)
         self.agents[agent.index] = fresh
 
     def fail_over(self) -> None:
         """The leading master dies; the next one knows no task until the agents have come back."""
+        down_ms = self.faults.rng.randint(100, 10_000)
+        if not self.faults.strike(f"the master dies for {down_ms} ms"):
+            return
         self.disconnect()
         self.is_up = False
-        down_ms = self.rng.randint(100, 10_000)
         self.clock.after(down_ms, self._lead)
 
     def _lead(self) -> None:
@@ -539,7 +564,6 @@ class SimMesos:
 
     def heal(self) -> None:
         """Stop all faults; what is away comes back."""
-        self.faulty = False
         for agent in list(self.agents):
             if not agent.is_up:
                 self._reboot(agent)
@@ -548,6 +572,27 @@ class SimMesos:
 
     # ----------------------------------------------------------------- helpers
 
+    def cut(self) -> None:
+        """Cut the stream by a fault."""
+        if self.subscription is not None and self.faults.strike("the stream is cut"):
+            self.disconnect()
+
+    def _add_alien(self) -> None:
+        """Let a task of an unknown app run under our framework id."""
+        agent = self.agents[0]
+        pool = Pool(cpus_milli=10, mem_mib=1)
+        instance = Instance(
+            id=InstanceId("alien.instance-0"),
+            app_id=AppId("/alien"),
+            version=Version(""),
+            condition=Condition.RUNNING,
+            incarnation=1,
+            placement=Placement(agent.agent.id, agent.agent.host, (pool,), "*", ()),
+        )
+        spec = AppSpec(AppId("/alien"), cmd="ok", resources=Resources(cpus_milli=10, mem_mib=1))
+        self.alien = SimTask(fx.Launch(instance, spec), agent, TaskState.RUNNING)
+        agent.tasks[self.alien.id] = self.alien
+
     def _drop_offers(self, agent: SimAgent) -> None:
         for offer_id, (other, _) in list(self.offers.items()):
             if other is agent:
@@ -555,11 +600,10 @@ class SimMesos:
                 self._tell(ev.OfferRescinded(offer_id))
 
     def _new_agent(self, index: int) -> SimAgent:
-        agent_id = AgentId(f"agent-{index}-" + self._new_id()) if hasattr(self, "_ids") else None
         return SimAgent(
             index,
             Agent(
-                id=agent_id or AgentId(f"agent-{index}"),
+                id=AgentId(f"agent-{index}-" + self._new_id()),
                 host=f"host{index}",
                 attributes=(("rack", f"r{index % 2}"),),
             ),

@@ -5,8 +5,9 @@ probability is itself drawn, and about half of the faults are switched off in ea
 """
 
 from random import Random
+from typing import Any
 
-from attrs import frozen
+from attrs import evolve, fields, frozen
 
 
 @frozen
@@ -38,6 +39,18 @@ class Options:
     clock_jump_ms: int
     discovery: bool
     p_discovery_lost: float
+    is_discovery_down: bool
+    """Consul never answers, not even after all else has healed."""
+    has_alien: bool
+    """A task runs under our framework id that no record of ours knows."""
+    cpus_milli: int
+    """What each agent has."""
+    p_agent_forgotten: float
+    """The master forgets an agent that is gone, and answers UNKNOWN for its tasks."""
+    mean_blind_ms: float
+    """Between two times in which every health check fails, whatever the tasks do."""
+    mean_damage_ms: float
+    """Between two crashes after which a record cannot be read, until it is restored."""
 
     @staticmethod
     def draw(seed: int) -> "Options":
@@ -77,4 +90,38 @@ class Options:
             clock_jump_ms=rng.choice([0, 0, 0, 20_000]),
             discovery=rng.random() < 0.5,
             p_discovery_lost=maybe(0.5),
+            is_discovery_down=rng.random() < 0.05,
+            has_alien=rng.random() < 0.3,
+            cpus_milli=rng.choice([4_000, 4_000, 1_200]),
+            p_agent_forgotten=maybe(0.6),
+            mean_blind_ms=rate(30_000),
+            mean_damage_ms=rate(60_000),
         )
+
+    @staticmethod
+    def calm(seed: int = 0) -> "Options":
+        """Options under which nothing goes wrong and nobody asks for anything."""
+        drawn = Options.draw(seed)
+        return evolve(
+            drawn,
+            **drawn.quiet(),
+            latency_ms=1,
+            discovery=False,
+            cpus_milli=4_000,
+            mean_command_ms=float("inf"),
+        )
+
+    def quiet(self) -> dict[str, Any]:
+        """For each fault that these options have: the value that switches it off."""
+        found: dict[str, Any] = {}
+        for attribute in fields(Options):
+            name = attribute.name
+            value = getattr(self, name)
+            is_rate = name.startswith("mean_") and name != "mean_command_ms"
+            if name.startswith(("p_", "is_", "has_")) and value:
+                found[name] = type(value)()
+            elif is_rate and value != float("inf"):
+                found[name] = float("inf")
+            elif name in {"jitter_ms", "store_delay_ms", "clock_jump_ms"} and value:
+                found[name] = 0
+        return found

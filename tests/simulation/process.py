@@ -1,28 +1,34 @@
 """Run one scheduler process in virtual time: the real core, the real turns, faulty surroundings.
 
 What a process forgets when it dies is everything here; what survives is the store. A crash is an
-exception thrown out of the middle of a turn, at a commit or between two effects.
+exception thrown out of the middle of a turn: before and after each commit, between any two effects.
 """
 
 from collections.abc import Callable, Sequence
 from random import Random
 
+from attrs import define
+
 from scheduler.core import World, handle, resume, settle
 from scheduler.core import effects as fx
 from scheduler.core import events as ev
 from scheduler.core.app import AppSpec
-from scheduler.core.ids import Epoch, RequestId, TaskId
+from scheduler.core.batch import Batch
+from scheduler.core.ids import Epoch, FrameworkId, RequestId, TaskId
 from scheduler.core.instance import CheckResult, Condition, Instance
-from scheduler.core.records import Record
+from scheduler.core.records import Kind, Record
 from scheduler.core.settings import Settings
 from scheduler.runtime.committer import Committed, Result
 from scheduler.runtime.inbox import Inbox
+from scheduler.runtime.shell import _refuse_lost_identity
 from scheduler.runtime.turn import Changes, Steps, Turns
 from scheduler.store import Codec, Elected, MemoryStore, StaleEpoch, StoreError
+from tests.simulation.catalog import Catalog, Follower
 from tests.simulation.clock import Clock
+from tests.simulation.faults import Faults
 from tests.simulation.mesos import SimMesos, Subscription
+from tests.simulation.story import Trace, tell
 
-STEPS = Steps(handle=handle, settle=settle, resume=resume)
 SUBSCRIBE_AGAIN_MS = 1_000
 PROBE_MS = 2_000
 
@@ -34,17 +40,51 @@ class Crash(Exception):
 class WatchedStore(MemoryStore):
     """A store that tells an observer what was really written, also when nobody else knows."""
 
-    def __init__(self, codec: Codec, watch: "Watch") -> None:
+    def __init__(self, codec: Codec, watch: "Watch", trace: Trace) -> None:
         super().__init__(codec)
+        self.damage: str | None = None
+        """What is wrong with the stored bytes; None while all is well."""
         self._watch = watch
+        self._trace = trace
+        self._written: Sequence[Record] | None = None
+        self._spoilt: tuple[tuple[Kind, str], bytes | None, bytes | None] | None = None
 
     def commit(self, epoch: Epoch, records: Sequence[Record]) -> None:
         written = self.commits
         try:
             super().commit(epoch, records)
         finally:
-            if self.commits > written:
-                self._watch.committed(records)
+            # What is committed again, because its fate was unknown, changes nothing.
+            if self.commits > written and records is not self._written:
+                self._written = records
+                for record in records:
+                    row = self._rows.get((record.kind, record.key))
+                    self._trace.stored(f"epoch {epoch}", record, row)
+                self._watch.committed(epoch, records)
+
+    def spoil(self, rng: Random, *, has_tasks: bool) -> str | None:
+        """Make one record unreadable, or lose the one that says who we are."""
+        if not self._rows or self.damage is not None:
+            return None
+        row = rng.choice(list(self._rows))
+        is_lost = row[0] is Kind.FRAMEWORK and has_tasks
+        after = None if is_lost else b"\xff" * 8
+        self._spoilt = (row, self._rows[row], after)
+        if after is None:
+            del self._rows[row]
+        else:
+            self._rows[row] = after
+        self.damage = f"{row[0]} {row[1]} is {'lost' if after is None else 'unreadable'}"
+        return self.damage
+
+    def restore(self) -> None:
+        """Put the record back, as an operator would from a backup."""
+        if self._spoilt is None:
+            return
+        row, before, after = self._spoilt
+        if before is not None and self._rows.get(row) == after:
+            self._rows[row] = before
+        self._spoilt = self.damage = None
 
 
 class SlowCommitter:
@@ -82,13 +122,40 @@ class SlowCommitter:
 class Watch:
     """What an observer wants to know of a process; see ``checkers``."""
 
-    def committed(self, records: Sequence[Record]) -> None: ...
+    def committed(self, epoch: Epoch, records: Sequence[Record]) -> None: ...
+
+    def loaded(self, process: "Process") -> None: ...
+
+    def subscribing(self, process: "Process", framework_id: FrameworkId | None) -> None: ...
+
+    def posted(self, process: "Process", command: ev.Command) -> None: ...
+
+    def handled(self, process: "Process", event: ev.Event) -> None: ...
 
     def decided(self, process: "Process", changes: Changes) -> None: ...
 
     def sent(self, process: "Process", effect: fx.MesosEffect) -> None: ...
 
-    def received(self, process: "Process", event: ev.Event) -> None: ...
+    def replied(self, process: "Process", command: ev.Command, answer: fx.Answer) -> None: ...
+
+    def published(self, process: "Process", fact: fx.Fact) -> None: ...
+
+
+@define
+class Surroundings:
+    """What all processes of one run share."""
+
+    clock: Clock
+    rng: Random
+    mesos: SimMesos
+    store: WatchedStore
+    catalog: Catalog
+    settings: Settings
+    faults: Faults
+    trace: Trace
+    watch: Watch
+    blind_until_ms: int = 0
+    """Until then every health check fails, whatever the tasks do."""
 
 
 class _Outputs:
@@ -114,48 +181,50 @@ class _Outputs:
 class Process:
     """One life of a scheduler, from its election to its death."""
 
-    def __init__(
-        self,
-        clock: Clock,
-        rng: Random,
-        mesos: SimMesos,
-        store: MemoryStore,
-        settings: Settings,
-        watch: Watch,
-        skew_ms: int,
-    ) -> None:
-        self.clock = clock
-        self.rng = rng
-        self.mesos = mesos
-        self.store = store
-        self.watch = watch
+    def __init__(self, around: Surroundings, skew_ms: int) -> None:
+        """Win the election and load; raises CorruptState where it must not lead."""
+        self.around = around
+        self.clock = around.clock
+        self.mesos = around.mesos
+        self.store = around.store
+        self.watch = around.watch
+        self.trace = around.trace
         self.skew_ms = skew_ms
         self.is_alive = True
         self.crash_in: int | None = None
-        """Die after so many further steps; None lives on."""
+        """Die after so many further points; None lives on."""
+        self.points = 0
+        """Points passed at which a process may die."""
         self.subscription: Subscription | None = None
-        self.answers: dict[RequestId, fx.Answer] = {}
-        self.watched: dict[TaskId, None] = {}
-        self.deaf_discovery = False
-        elected = store.campaign()
+        self.handled_in_batch = 0
+        self._handled = 0
+        self._commands: dict[RequestId, ev.Command] = {}
+        self._watched: dict[TaskId, None] = {}
+        self._timer_ms: int | None = None
+        elected = around.store.campaign()
         assert isinstance(elected, Elected)
         self.epoch = elected.epoch
-        world = World(settings)
-        world.load(store.load())
+        self.name = f"epoch {elected.epoch}"
+        world = World(around.settings)
+        world.load(around.store.load())
         world.take_changes()
+        _refuse_lost_identity(world)
         self.inbox = Inbox(lambda: None, commands_max=10_000)
-        delay_ms = mesos.options.store_delay_ms if mesos.faulty else 0
+        delay_ms = 0 if around.faults.is_over else around.faults.options.store_delay_ms
         self.turns = Turns(
             world=world,
             epoch=elected.epoch,
             inbox=self.inbox,
             committer=SlowCommitter(self, delay_ms),
             outputs=_Outputs(self),
-            steps=STEPS,
-            rng=Random(rng.getrandbits(64)),
+            steps=Steps(handle=self._handle, settle=self._settle, resume=resume),
+            rng=Random(around.rng.getrandbits(64)),
             stopwatch=lambda: 0.0,
         )
-        self._timer_ms: int | None = None
+        self.watch.loaded(self)
+        self.follower = Follower(around.catalog, around.faults, self.clock, self.epoch, world)
+        self.follower.is_alive = lambda: self.is_alive
+        self.follower.confirm = lambda task_id: self.post(ev.Deregistered(task_id))
 
     @property
     def world(self) -> World:
@@ -169,7 +238,10 @@ class Process:
 
     def start(self) -> None:
         self._guard(lambda: self.turns.begin(self.now_ms))
-        self._follow_loaded()
+        for instance in list(self.world.instances.values()):
+            self._probe_later(instance)
+        if self.around.settings.discovery:
+            self.follower.start()
         self.subscribe()
         self.wake()
 
@@ -179,6 +251,7 @@ class Process:
             return
         framework = self.world.framework
         framework_id = None if framework is None else framework.id
+        self.watch.subscribing(self, framework_id)
         self.subscription = self.mesos.subscribe(framework_id, self.receive)
         if self.subscription is None:
             self.clock.after(SUBSCRIBE_AGAIN_MS, self.subscribe)
@@ -188,11 +261,15 @@ class Process:
             return
         if isinstance(event, ev.Disconnected):
             self.clock.after(SUBSCRIBE_AGAIN_MS, self.subscribe)
-        self.watch.received(self, event)
         self.post(event)
 
     def post(self, event: ev.Event) -> None:
+        """Take in an event, as the shell would."""
         if self.is_alive:
+            self.trace.note(self.name, tell(event))
+            if isinstance(event, ev.Command):
+                self._commands[event.request_id] = event
+                self.watch.posted(self, event)
             self.inbox.post(event)
             self.wake()
 
@@ -201,7 +278,7 @@ class Process:
         for _ in range(1_000):
             if not self.is_alive:
                 return
-            self._guard(lambda: self.turns.turn(self.now_ms))
+            self._guard(self._turn)
             due_ms = self.turns.next_due_ms
             if not self.turns.has_work and (due_ms is None or due_ms > self.now_ms):
                 break
@@ -210,6 +287,19 @@ class Process:
             if self.turns._pending is not None:
                 break
         self._sleep()
+
+    def _turn(self) -> None:
+        self.turns.turn(self.now_ms)
+        self.maybe_crash()
+
+    def _handle(self, batch: Batch, event: ev.Event) -> None:
+        self._handled += 1
+        handle(batch, event)
+        self.watch.handled(self, event)
+
+    def _settle(self, batch: Batch) -> None:
+        settle(batch)
+        self.handled_in_batch, self._handled = self._handled, 0
 
     def _sleep(self) -> None:
         due_ms = self.turns.next_due_ms
@@ -222,6 +312,9 @@ class Process:
         self.clock.at(at_ms, self.wake)
 
     def die(self) -> None:
+        if not self.is_alive:
+            return
+        self.trace.note("life", f"{self.name} ends")
         self.is_alive = False
         subscription = self.subscription
         if subscription is not None and subscription.is_open:
@@ -231,6 +324,7 @@ class Process:
 
     def maybe_crash(self) -> None:
         """Stand at a point where a process may die."""
+        self.points += 1
         if self.crash_in is None:
             return
         self.crash_in -= 1
@@ -246,6 +340,7 @@ class Process:
     # ---------------------------------------------------------------- outputs
 
     def mesos_call(self, effect: fx.MesosEffect) -> None:
+        self.trace.note(self.name, tell(effect))
         self.watch.sent(self, effect)
         subscription = self.subscription
         if subscription is None or not subscription.is_open:
@@ -257,43 +352,38 @@ class Process:
 
     def reply(self, reply: fx.Reply) -> None:
         self.maybe_crash()
-        self.answers[reply.request_id] = reply.answer
+        self.trace.note(self.name, f"answers #{reply.request_id}: {reply.answer}")
+        self.watch.replied(self, self._commands.pop(reply.request_id), reply.answer)
 
     def publish(self, fact: fx.Fact) -> None:
-        pass
+        self.watch.published(self, fact)
 
     def instances_changed(self, changes: Changes) -> None:
+        self.maybe_crash()
         self.watch.decided(self, changes)
-        for _, after in changes:
+        for before, after in changes:
             if after is not None:
-                self._follow(after)
+                self._probe_later(after)
+            if self.around.settings.discovery:
+                self.follower.changed(before, after)
 
-    # ----------------------------------------------- health checks, discovery
+    # ---------------------------------------------------------- health checks
 
-    def _follow_loaded(self) -> None:
-        for instance in list(self.world.instances.values()):
-            self._follow(instance)
-
-    def _follow(self, instance: Instance) -> None:
+    def _probe_later(self, instance: Instance) -> None:
         task_id = instance.task_id
-        if task_id is None:
+        if instance.condition is not Condition.RUNNING or task_id is None:
             return
-        if instance.condition is Condition.RUNNING and task_id not in self.watched:
-            spec = self.world.spec_at(instance.app_id, instance.version)
-            if spec.health_checks:
-                self.watched[task_id] = None
-                self.clock.after(PROBE_MS, lambda: self._probe(task_id, spec, 0))
-        if instance.condition is Condition.DRAINING and not instance.deregistered:
-            is_lost = self.mesos.faulty and self.rng.random() < self.mesos.options.p_discovery_lost
-            if not is_lost:
-                self.clock.after(50, lambda: self.post(ev.Deregistered(task_id)))
+        spec = self.world.spec_at(instance.app_id, instance.version)
+        if spec.health_checks and task_id not in self._watched:
+            self._watched[task_id] = None
+            self.clock.after(PROBE_MS, lambda: self._probe(task_id, spec, 0))
 
     def _probe(self, task_id: TaskId, spec: AppSpec, failures: int) -> None:
         instance = self.world.instance_of(task_id)
         if not self.is_alive or instance is None or instance.condition is not Condition.RUNNING:
-            self.watched.pop(task_id, None)
+            self._watched.pop(task_id, None)
             return
-        is_well = spec.cmd != "sick"
+        is_well = spec.cmd != "sick" and self.clock.now_ms >= self.around.blind_until_ms
         failures = 0 if is_well else failures + 1
         old = instance.checks[0] if instance.checks else CheckResult()
         now_ms = self.now_ms

@@ -1,0 +1,106 @@
+"""Look from time to time whether what must happen within a bound has happened.
+
+L2: a launch or a kill that got lost is taken up again. L4: offers are answered. S15, L5: discovery
+holds nothing of tasks long ended, and in the end exactly what serves. Bounds run while nothing
+hinders: the time in which faults strike does not count.
+"""
+
+from scheduler.core.ids import OfferId, TaskId
+from scheduler.core.instance import Condition
+from scheduler.discovery import is_advertised
+from tests.simulation.catalog import FOREIGN, Catalog
+from tests.simulation.checkers import Checkers
+from tests.simulation.mesos import SimMesos
+from tests.simulation.process import Process
+from tests.simulation.violation import demand
+
+LOOK_MS = 2_500
+OFFER_MS = 5_000
+DISCOVERY_MS = 60_000
+SLACK_MS = 15_000
+
+
+class Liveness:
+    """What was waiting at the last looks, and since when."""
+
+    def __init__(self, checkers: Checkers, mesos: SimMesos, catalog: Catalog) -> None:
+        self._checkers = checkers
+        self._mesos = mesos
+        self._catalog = catalog
+        self._leader: Process | None = None
+        self._offers: dict[OfferId, int] = {}
+        self._waiting: dict[tuple[TaskId, Condition, int], int] = {}
+
+    def look(self, leader: Process, now_ms: int, healed_ms: int | None) -> None:
+        """Look at the leader; ``healed_ms`` is None as long as there are faults."""
+        if leader is not self._leader or not leader.is_alive:
+            self._leader = leader
+            self._offers = {}
+            self._waiting = {}
+        o = self._mesos.options
+        has_prompt_store = not (o.p_store_unavailable or o.p_store_unknown)
+        if leader.is_alive and (healed_ms is not None or has_prompt_store):
+            self._look_at_offers(leader, now_ms)
+        if healed_ms is not None and leader.is_alive:
+            self._look_at_tasks(leader, now_ms)
+            self._look_at_discovery(now_ms, healed_ms)
+
+    def _look_at_offers(self, leader: Process, now_ms: int) -> None:
+        """L4: every offer is used or declined while the connection stands."""
+        at_hand = self._checkers.offers.get(leader, {})
+        known, self._offers = self._offers, {}
+        for offer_id in at_hand:
+            since_ms = self._offers[offer_id] = known.get(offer_id, now_ms)
+            told = f"{offer_id} was not answered in {now_ms - since_ms} ms"
+            demand(now_ms - since_ms < OFFER_MS + LOOK_MS, "L4", told)
+
+    def _look_at_tasks(self, leader: Process, now_ms: int) -> None:
+        """L2: nothing stays as it was sent off without another try."""
+        settings = leader.world.settings
+        jump_ms = self._mesos.options.clock_jump_ms
+        bounds = {
+            # Asked about, waited for once more, and replaced; asked late after a new beginning.
+            Condition.PROVISIONED: 3 * settings.launch_confirm_timeout_ms,
+            Condition.DRAINING: settings.deregister_timeout_ms,
+            Condition.KILLING: settings.kill_retry_ms,
+        }
+        known, self._waiting = self._waiting, {}
+        for instance in leader.world.instances.values():
+            bound_ms = bounds.get(instance.condition)
+            task_id = instance.task_id
+            if bound_ms is None or task_id is None:
+                continue
+            key = (task_id, instance.condition, instance.kill_attempts)
+            since_ms = self._waiting[key] = known.get(key, now_ms)
+            is_late = now_ms - since_ms > bound_ms + jump_ms + SLACK_MS
+            told = f"{task_id} is {instance.condition} for {now_ms - since_ms} ms"
+            demand(not is_late, "L2", told)
+
+    def _look_at_discovery(self, now_ms: int, healed_ms: int) -> None:
+        """S15: no entry of ours outlives its task for long, and we never touch another's."""
+        demand(FOREIGN in self._catalog.entries, "S15", "an entry of somebody else is gone")
+        if self._mesos.options.is_discovery_down:
+            return
+        for task_id in self._catalog.entries:
+            ended_ms = self._checkers.ended_at_ms.get(task_id)
+            if ended_ms is None:
+                continue
+            for_ms = now_ms - max(ended_ms, healed_ms)
+            told = f"{task_id} is in discovery {for_ms} ms after its end"
+            demand(for_ms <= DISCOVERY_MS, "S15", told)
+
+
+def unlike_discovery(leader: Process, catalog: Catalog) -> list[str]:
+    """L5: name what discovery should not hold, or does not."""
+    settings = leader.world.settings
+    if not settings.discovery or leader.mesos.options.is_discovery_down:
+        return []
+    world = leader.world
+    wanted = {
+        instance.task_id
+        for instance in world.instances.values()
+        if instance.task_id is not None
+        and is_advertised(instance, world.spec_at(instance.app_id, instance.version))
+    }
+    held = catalog.entries.keys() - {FOREIGN}
+    return [f"{task_id} is in discovery or serves, not both" for task_id in sorted(wanted ^ held)]

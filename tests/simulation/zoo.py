@@ -1,0 +1,6 @@
+def mutants():
+    return []
+
+
+def catch(m, seeds):
+    return None
