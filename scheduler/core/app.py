@@ -227,12 +227,24 @@ class Backoff:
     max_ms: int = 300_000
 
 
+class OnReturn(StrEnum):
+    """Which of two stays when a task comes back that was replaced while out of sight."""
+
+    KEEP_ORIGINAL = "keepOriginal"
+    KEEP_REPLACEMENT = "keepReplacement"
+    KEEP_BOTH = "keepBoth"
+
+
 @frozen
 class UnreachableStrategy:
     """How long an unreachable task is waited for; both 0 replaces it at once."""
 
     inactive_after_s: int = 0
     expunge_after_s: int = 0
+    on_return: OnReturn | None = None
+    """Egret's extension; None ends whichever the app's killSelection names."""
+    keep_both_s: int = 0
+    """KEEP_BOTH only: how long both may run before one of them is ended."""
 
 
 class KillSelection(StrEnum):

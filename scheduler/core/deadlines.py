@@ -45,6 +45,8 @@ def _running_deadline(instance: Instance, spec: AppSpec) -> int | None:
 
     Both come from the app's ``update``: minHealthySeconds and healthyDeadlineSeconds.
     """
+    if instance.spare_until_ms is not None:
+        return instance.spare_until_ms
     policy = spec.update
     if policy is None or instance.proven:
         return None

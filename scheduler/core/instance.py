@@ -151,6 +151,8 @@ class Instance:
     """All readiness checks have passed for the present task (true when there are none)."""
     proven: bool = False
     """Healthy for as long as ``update.minHealthySeconds`` asks; true when nothing is asked."""
+    spare_until_ms: int | None = None
+    """Until when this task, come back after it was replaced, may run beside its replacement."""
     attempts: int = 0
     """Restarts counted against ``restartPolicy.attempts``."""
     attempts_since_ms: int = 0

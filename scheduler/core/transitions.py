@@ -6,7 +6,7 @@ them. None looks at other instances: what an app then needs is decided when it i
 
 from attrs import evolve
 
-from scheduler.core import backoff, restarts
+from scheduler.core import backoff, restarts, returns
 from scheduler.core.app import AppSpec
 from scheduler.core.batch import Batch
 from scheduler.core.deadlines import deadline_of, kill_period_ms
@@ -97,6 +97,8 @@ def come_back(batch: Batch, instance: Instance, cause: Cause) -> None:
         addresses=update.addresses or instance.addresses,
     )
     put_health(batch, instance, returned)
+    if instance.condition is Condition.UNREACHABLE_INACTIVE:
+        returns.settle_return(batch, batch.world.instances[instance.id], start_kill)
 
 
 def kill_begun(batch: Batch, instance: Instance, cause: Cause) -> None:
@@ -154,7 +156,8 @@ def end(batch: Batch, instance: Instance, cause: Cause) -> None:
     """The task is over: launch the instance again, or forget it if that is its goal."""
     message = cause.update.message if cause.update is not None else cause.reason
     app_exists = target_of(batch.world, instance.app_id).version is not None
-    if instance.goal is Goal.RUNNING and app_exists:
+    is_spare = instance.spare_until_ms is not None
+    if instance.goal is Goal.RUNNING and app_exists and not is_spare:
         _reschedule(batch, instance, solo=False, message=message)
     else:
         expunge(batch, instance)
@@ -288,6 +291,8 @@ def look(batch: Batch, instance: Instance, cause: Cause) -> None:
     deadline_ms = deadline_of(instance, spec, batch.world.settings)
     if deadline_ms is None or deadline_ms > batch.now_ms:
         judge(batch, instance, cause)
+    elif instance.spare_until_ms is not None:
+        batch.put(evolve(instance, spare_until_ms=None))
     elif instance.healthy_since_ms is not None:
         batch.put(evolve(instance, proven=True))
     elif batch.now_ms < batch.world.patient_until_ms:

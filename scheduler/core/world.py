@@ -271,6 +271,8 @@ class World:
             is_done = instance.goal is Goal.STOPPED and condition is Condition.SCHEDULED
             return Bucket.DONE if is_done else Bucket.DOOMED
         if condition is Condition.RUNNING:
+            if instance.spare_until_ms is not None:
+                return Bucket.INACTIVE
             return self._running_bucket(instance)
         return _BUCKETS[condition]
 

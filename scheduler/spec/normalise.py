@@ -27,6 +27,7 @@ from scheduler.core.app import (
     KillSelection,
     LinuxInfo,
     NetworkMode,
+    OnReturn,
     Operator,
     ReadinessCheck,
     ResourceLimits,
@@ -387,8 +388,13 @@ def _unreachable(wire: WireApp, problems: list[Problem]) -> UnreachableStrategy 
     match wire.unreachable_strategy:
         case None:
             return UnreachableStrategy()
-        case WireUnreachable(inactive_after_seconds=inactive, expunge_after_seconds=expunge):
-            return UnreachableStrategy(_or(inactive, 0), _or(expunge, 0))
+        case WireUnreachable() as given:
+            return UnreachableStrategy(
+                inactive_after_s=_or(given.inactive_after_seconds, 0),
+                expunge_after_s=_or(given.expunge_after_seconds, 0),
+                on_return=None if given.on_return is None else OnReturn(given.on_return),
+                keep_both_s=_or(given.keep_both_seconds, 0),
+            )
         case "disabled":
             return None
         case _:

@@ -274,10 +274,15 @@ def _readiness_check(check: ReadinessCheck) -> Json:
 def _unreachable(strategy: UnreachableStrategy | None) -> Json | str:
     if strategy is None:
         return "disabled"
-    return {
+    shown: Json = {
         "inactiveAfterSeconds": strategy.inactive_after_s,
         "expungeAfterSeconds": strategy.expunge_after_s,
     }
+    if strategy.on_return is not None:
+        shown["onReturn"] = strategy.on_return
+    if strategy.keep_both_s:
+        shown["keepBothSeconds"] = strategy.keep_both_s
+    return shown
 
 
 def _discovery(discovery: Discovery) -> Json:

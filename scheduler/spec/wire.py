@@ -17,6 +17,7 @@ from scheduler.core.app import (
     HealthProtocol,
     KillSelection,
     NetworkMode,
+    OnReturn,
     RestartMode,
     UpdateOrder,
 )
@@ -322,6 +323,9 @@ class WireUpgradeStrategy:
 class WireUnreachable:
     inactive_after_seconds: int | None = _whole()
     expunge_after_seconds: int | None = _whole()
+    on_return: str | None = _one_of(*OnReturn)
+    """Egret's extension, as is the next."""
+    keep_both_seconds: int | None = _whole()
 
 
 @frozen

@@ -83,6 +83,7 @@ def _encode_instance(it: Instance) -> bytes:
         proven=it.proven,
         attempts=it.attempts,
         attempts_since_ms=it.attempts_since_ms,
+        spare_until_ms=it.spare_until_ms,
     ).SerializeToString()
 
 
@@ -116,6 +117,7 @@ def _decode_instance(value: bytes) -> Instance:
         proven=it.proven,
         attempts=it.attempts,
         attempts_since_ms=it.attempts_since_ms,
+        spare_until_ms=it.spare_until_ms if it.HasField("spare_until_ms") else None,
     )
 
 

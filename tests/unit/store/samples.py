@@ -93,6 +93,7 @@ FULL_INSTANCE = Instance(
     proven=True,
     attempts=2,
     attempts_since_ms=1_764_022_623_005,
+    spare_until_ms=1_764_022_623_006,
 )  # fmt: skip
 
 FULL_DEPLOYMENT = Deployment(

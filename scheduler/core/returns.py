@@ -1,0 +1,63 @@
+"""Decide what becomes of a task that comes back after it was replaced (``unreachableStrategy``).
+
+Marathon kills one too many of the app, whichever its killSelection names. An app may say more with
+``onReturn``: keep the one that was there first, keep the replacement, or let both run for a while.
+Only a task that makes one too many is concerned; where it is missed it simply goes on.
+"""
+
+from collections.abc import Callable
+
+from attrs import evolve
+
+from scheduler.core.app import OnReturn, UnreachableStrategy
+from scheduler.core.batch import Batch
+from scheduler.core.instance import Goal, Instance
+from scheduler.core.signals import Cause, Signal
+from scheduler.core.tally import Bucket
+from scheduler.core.targets import target_of
+from scheduler.core.world import World
+
+StartKill = Callable[[Batch, Instance, Cause], None]
+
+
+def settle_return(batch: Batch, returned: Instance, start_kill: StartKill) -> None:
+    """Apply the app's ``onReturn`` to a task that has just come back; None leaves it to scaling."""
+    world = batch.world
+    strategy = world.spec_at(returned.app_id, returned.version).unreachable_strategy
+    if strategy is None or strategy.on_return is None or not _is_surplus(world, returned):
+        return
+    cause = Cause(Signal.KILL, reason="one of two after a return", goal=Goal.DECOMMISSIONED)
+    match strategy.on_return:
+        case OnReturn.KEEP_REPLACEMENT:
+            start_kill(batch, returned, cause)
+        case OnReturn.KEEP_ORIGINAL:
+            replacement = _youngest_other(world, returned)
+            if replacement is not None:
+                start_kill(batch, replacement, cause)
+        case OnReturn.KEEP_BOTH:
+            _keep_both(batch, returned, strategy)
+
+
+def _keep_both(batch: Batch, returned: Instance, strategy: UnreachableStrategy) -> None:
+    until_ms = batch.now_ms + strategy.keep_both_s * 1000
+    batch.put(evolve(returned, spare_until_ms=until_ms))
+
+
+def _is_surplus(world: World, returned: Instance) -> bool:
+    """Whether more tasks live than are wanted; a replacement not launched yet just goes."""
+    target = target_of(world, returned.app_id)
+    tallies = world.tallies[returned.app_id].values()
+    living = sum(tally.active - tally.count(Bucket.SCHEDULED) for tally in tallies)
+    return living > target.instances
+
+
+def _youngest_other(world: World, returned: Instance) -> Instance | None:
+    """Return the instance created last beside ``returned``: the one that was to replace it."""
+    others = (
+        instance
+        for instance in world.instances_of(returned.app_id)
+        if instance.id != returned.id
+        and instance.goal is Goal.RUNNING
+        and instance.condition.has_task
+    )
+    return max(others, key=lambda i: (i.created_at_ms, i.id), default=None)

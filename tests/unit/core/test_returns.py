@@ -1,0 +1,71 @@
+"""Tasks that come back after they were replaced."""
+
+import pytest
+from attrs import evolve
+
+from scheduler.core.app import OnReturn, UnreachableStrategy
+from scheduler.core.effects import Kill
+from scheduler.core.events import Tick
+from scheduler.core.ids import InstanceId, TaskId, task_id_of
+from scheduler.core.instance import Condition, TaskState
+from tests.unit.core.game import NOW_MS, Game, effects_in, instance, spec, update
+
+ORIGINAL = instance(Condition.UNREACHABLE_INACTIVE)
+REPLACEMENT = evolve(
+    instance(Condition.RUNNING),
+    id=InstanceId("web.instance-2"),
+    created_at_ms=NOW_MS - 1,
+)
+
+
+def task_of(one) -> TaskId:
+    return task_id_of(one.id, one.incarnation)
+
+
+def returned(policy: OnReturn | None, keep_both_s: int = 0, instances: int = 1):
+    """Let the original come back beside its replacement."""
+    strategy = UnreachableStrategy(5, 3_600, policy, keep_both_s)
+    game = Game()
+    game.install(spec(instances=instances, unreachable_strategy=strategy))
+    game.put(ORIGINAL, REPLACEMENT)
+    game.connect()
+    batch = game.send(update(task_of(ORIGINAL), TaskState.RUNNING))
+    return game, [kill.task_id for kill in effects_in(batch, Kill)]
+
+
+def test_the_original_stays_where_that_is_wanted() -> None:
+    _, killed = returned(OnReturn.KEEP_ORIGINAL)
+    assert killed == [task_of(REPLACEMENT)]
+
+
+def test_the_replacement_stays_where_that_is_wanted() -> None:
+    _, killed = returned(OnReturn.KEEP_REPLACEMENT)
+    assert killed == [task_of(ORIGINAL)]
+
+
+def test_both_stay_for_a_while_where_that_is_wanted() -> None:
+    game, killed = returned(OnReturn.KEEP_BOTH, keep_both_s=60)
+    assert killed == []
+    game.now_ms += 59_000
+    assert effects_in(game.send(Tick()), Kill) == []
+    game.now_ms += 1_000
+    assert len(effects_in(game.send(Tick()), Kill)) == 1
+
+
+def test_without_a_wish_one_too_many_is_ended() -> None:
+    """It is kept or killed, never ignored."""
+    _, killed = returned(None)
+    assert len(killed) == 1
+
+
+@pytest.mark.parametrize("policy", [None, *OnReturn])
+def test_a_task_that_is_missed_goes_on_whatever_the_wish(policy: OnReturn | None) -> None:
+    game, killed = returned(policy, instances=2)
+    assert killed == []
+    assert game.world.instances[ORIGINAL.id].condition is Condition.RUNNING
+
+
+def test_a_spare_task_that_ends_is_not_launched_again() -> None:
+    game, _ = returned(OnReturn.KEEP_BOTH, keep_both_s=60)
+    game.send(update(task_of(ORIGINAL), TaskState.FAILED))
+    assert list(game.world.instances) == [REPLACEMENT.id]
