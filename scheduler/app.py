@@ -28,6 +28,7 @@ from starlette.applications import Starlette
 from executor.build import write_archive
 from scheduler.api import ApiConfig, create_app
 from scheduler.api.errors import ApiError
+from scheduler.api.guard import HEADER_BYTES_MAX, Guard
 from scheduler.config import Config
 from scheduler.discovery import (
     ConsulAddress,
@@ -106,7 +107,7 @@ async def _serve(config: Config, archive: Path) -> int:
     with listener:
         parts = _build(config, archive)
         stop = _stop_on_signals()
-        server = _Server(_server_config(parts.api))
+        server = _Server(_server_config(parts.api, _guard(config, parts.metrics)))
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
         leading = asyncio.create_task(parts.runtime.run(), name="runtime")
         watching = asyncio.create_task(_watch_lag(parts.metrics), name="lag")
@@ -352,9 +353,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server_config(api: Starlette) -> uvicorn.Config:
+def _guard(config: Config, metrics: Metrics) -> Guard:
+    return Guard(
+        receipt_timeout_s=config.http_receipt_timeout_s,
+        per_address_max=config.http_connections_max,
+        on_cut=lambda reason: metrics.api_connections_cut.labels(reason).inc(),
+    )
+
+
+def _server_config(api: Starlette, guard: Guard) -> uvicorn.Config:
     return uvicorn.Config(
         api,
+        http=guard.protocol(),
+        h11_max_incomplete_event_size=HEADER_BYTES_MAX,
         lifespan="off",
         log_config=None,
         access_log=False,

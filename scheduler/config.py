@@ -80,6 +80,8 @@ class Config:
     master: str = field(repr=lambda text: repr(_without_password(text)))
     store: StoreChoice
     http: HostPort
+    http_receipt_timeout_s: float
+    http_connections_max: int
     insecure: bool
     hostname: str
     webui_url: str
@@ -345,6 +347,12 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("--http", _host_port, "127.0.0.1:8080", "where to serve the API and the web page",
            "--http_address, --http_port", "HOST:PORT"),
+    Option("--http-receipt-timeout", _seconds, "15",
+           "longest time for a request to arrive whole", metavar="SECONDS",
+           name="http_receipt_timeout_s"),
+    Option("--http-connections-max", _count, "100",
+           "most connections from one address; this machine's own have no limit",
+           metavar="NUMBER"),
     Option("--insecure", _switch, "false",
            "serve other machines although nobody has to authenticate"),
     Option("--hostname", _text, None,

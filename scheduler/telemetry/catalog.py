@@ -123,6 +123,12 @@ CATALOG: tuple[Metric, ...] = (
         "route",
         "status",
     ),
+    _counter(
+        "api_connections_cut",
+        "connections",
+        "connections ended: a request not there in time (late), too many from an address (crowd)",
+        "reason",
+    ),
     _histogram("api_request_seconds", "seconds", "time to answer a request", "method", "route"),
 )
 

@@ -96,6 +96,7 @@ class Metrics:
         self.unhealthy_kills = self._counter("egret_unhealthy_kills_total")
         self.deregister_timeouts = self._counter("egret_deregister_timeouts_total")
         self.api_requests = self._counter("egret_api_requests_total")
+        self.api_connections_cut = self._counter("egret_api_connections_cut_total")
         self.api_request_s = self._histogram("egret_api_request_seconds", _REQUEST_S)
         self.registry.register(_Scrape(self))
 
