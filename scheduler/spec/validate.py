@@ -23,6 +23,7 @@ from scheduler.core.app import (
     SecretRef,
     SecretVolume,
 )
+from scheduler.core.executors import EGRET_EXECUTOR
 from scheduler.spec.paths import RESERVED_LAST_SEGMENTS, ROOT, problem_of_path, segments_of
 from scheduler.spec.problems import Problem, at
 from scheduler.spec.rules import FEATURE_GPUS, FEATURE_SECRETS, SpecRules
@@ -188,6 +189,14 @@ def _container(spec: AppSpec, rules: SpecRules) -> Iterator[Problem]:
                 "pullConfig.secret must refer to an existing secret",
             )
     yield from _volumes(spec, rules)
+
+
+def _executor(spec: AppSpec, _: SpecRules) -> Iterator[Problem]:
+    is_plain = spec.container is None and spec.uses_host_network and not spec.tty
+    if spec.executor == EGRET_EXECUTOR and not is_plain:
+        yield Problem(
+            "/executor", "Egret's executor runs no containers, and no task with a network or a tty"
+        )
 
 
 def _docker_container(spec: AppSpec) -> Iterator[Problem]:
@@ -480,6 +489,7 @@ _RULES: tuple[_Rule, ...] = (
     _secrets,
     _fetch,
     _container,
+    _executor,
     _networks,
     _ports,
     _health_checks,

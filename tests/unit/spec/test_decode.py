@@ -547,6 +547,19 @@ def test_a_docker_app_is_refused_where_no_agent_runs_docker():
     assert problem_paths({"container": {"docker": {"image": "x"}}}, rules) == {"/container/type"}
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"container": {"type": "MESOS"}},
+        {"networks": [{"mode": "container", "name": "net"}]},
+        {"tty": True},
+    ],
+)
+def test_egrets_executor_is_refused_where_it_would_need_a_container(fields):
+    assert problem_paths({"executor": "egret"}) == set()
+    assert problem_paths({"executor": "egret", **fields}) == {"/executor"}
+
+
 def test_every_broken_rule_is_told_at_once():
     found = problem_paths(
         {"instances": -1, "healthChecks": [{"portIndex": 9}], "constraints": [["a", "b"]]}
