@@ -256,6 +256,9 @@ def _find_group_problem(
     framework, agent, role = acceptance.framework, acceptance.agent, acceptance.role
     if "type" not in executor:
         return "'ExecutorInfo.type' must be set"
+    if "framework_id" not in executor:
+        # Of a single task's executor the master fills it in.
+        return "'ExecutorInfo.framework_id' must be set"
     executor_id = executor["executor_id"]["value"]
     known = framework.executors.get((agent.id, executor_id))
     problem = find_executor_problem(executor, framework, known, role)

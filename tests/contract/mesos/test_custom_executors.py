@@ -152,9 +152,10 @@ async def test_a_group_reaches_the_executor_as_one(subscribe: Subscribe, tmp_pat
     scheduler = await subscribe("group")
     offer = (await scheduler.new_offers(0))[0]
     tasks = [task(name, offer["agent_id"]) for name in ("g1", "g2")]
+    executor = {**_executor(tmp_path), "framework_id": {"value": scheduler.framework_id}}
     operation = {
         "type": "LAUNCH_GROUP",
-        "launch_group": {"executor": _executor(tmp_path), "task_group": {"tasks": tasks}},
+        "launch_group": {"executor": executor, "task_group": {"tasks": tasks}},
     }
     await scheduler.call("ACCEPT", {"offer_ids": [offer["id"]], "operations": [operation]})
     for name in ("g1", "g2"):

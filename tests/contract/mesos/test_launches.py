@@ -325,6 +325,7 @@ async def test_a_group_is_refused_as_a_whole(subscribe: Subscribe) -> None:
     offer = (await scheduler.new_offers(0))[0]
     executor: dict[str, Any] = {
         "type": "CUSTOM",
+        "framework_id": {"value": scheduler.framework_id},
         "executor_id": {"value": "x"},
         "command": {"value": "sleep 1"},
         "resources": [scalar("cpus", 0.1), scalar("mem", 32)],
@@ -340,3 +341,17 @@ async def test_a_group_is_refused_as_a_whole(subscribe: Subscribe) -> None:
         status = await scheduler.wait_state(name, "TASK_ERROR")
         assert status["message"] == "Executor 'x' uses no disk"
         assert status["reason"] == "REASON_TASK_GROUP_INVALID"
+
+
+async def test_a_group_names_the_framework_of_its_executor(subscribe: Subscribe) -> None:
+    scheduler = await subscribe("group")
+    offer = (await scheduler.new_offers(0))[0]
+    executor = {"type": "DEFAULT", "executor_id": {"value": "x"}}
+    group = {"tasks": [task("nameless", offer["agent_id"])]}
+    operation = {
+        "type": "LAUNCH_GROUP",
+        "launch_group": {"executor": executor, "task_group": group},
+    }
+    await scheduler.call("ACCEPT", {"offer_ids": [offer["id"]], "operations": [operation]})
+    status = await scheduler.wait_state("nameless", "TASK_ERROR")
+    assert status["message"] == "'ExecutorInfo.framework_id' must be set"
