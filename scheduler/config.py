@@ -62,6 +62,11 @@ class HostPort:
         except ValueError:
             return False
 
+    @property
+    def is_anywhere(self) -> bool:
+        """Whether it stands for every address of this machine, and is none itself."""
+        return self.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -119,8 +124,7 @@ class Config:
     @property
     def public_address(self) -> str:
         """``host:port`` under which others reach the API."""
-        is_anywhere = self.http.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-        return str(HostPort(self.hostname, self.http.port) if is_anywhere else self.http)
+        return str(HostPort(self.hostname, self.http.port) if self.http.is_anywhere else self.http)
 
     @property
     def as_marathon(self) -> dict[str, Any]:
@@ -357,7 +361,8 @@ OPTIONS: tuple[Option, ...] = (
            "serve other machines although nobody has to authenticate"),
     Option("--hostname", _text, None,
            "name under which others reach this scheduler; default: this machine's", "--hostname"),
-    Option("--webui-url", _url, None, "shown by Mesos; default: the address of --http",
+    Option("--webui-url", _url, None,
+           "shown by Mesos, and where agents fetch Egret's executor; default: as --http",
            "--webui_url", "URL"),
     Option("--framework-name", _text, "egret", "name at the Mesos master", "--framework_name"),
     Option("--mesos-user", _text, "root",
@@ -490,10 +495,12 @@ def _read_file(name: str | None, problems: list[str]) -> dict[str, str]:
 
 def _fill_in(values: dict[str, Any]) -> None:
     """Give the options that follow from others their values."""
-    values["hostname"] = values["hostname"] or socket.gethostname()
+    hostname, http = values["hostname"], values["http"]
+    values["hostname"] = hostname or socket.gethostname()
     if values["webui_url"] is None:
-        http: HostPort = values["http"]
-        host = http.host if http.is_loopback else values["hostname"]
+        # The machine's own name may mean nothing elsewhere: only what listens anywhere needs it.
+        is_own = http.is_loopback or (hostname is None and not http.is_anywhere)
+        host = http.host if is_own else values["hostname"]
         values["webui_url"] = f"http://{HostPort(host, http.port)}"
 
 

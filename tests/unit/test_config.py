@@ -136,6 +136,13 @@ def test_the_address_for_others_is_never_the_one_that_means_anywhere():
     assert config.webui_url == "http://h1:80"
 
 
+def test_an_address_that_is_one_is_shown_to_others_unless_a_name_is_given():
+    """Agents fetch from there, and may not know this machine by the name it gives itself."""
+    own = {**MASTER, "http": "10.0.0.9:80", "insecure": "true"}
+    assert load_config(own, {}).webui_url == "http://10.0.0.9:80"
+    assert load_config({**own, "hostname": "h1"}, {}).webui_url == "http://h1:80"
+
+
 def test_things_that_belong_together_are_given_together(tmp_path: Path):
     file = tmp_path / "file"
     file.write_text("x")
