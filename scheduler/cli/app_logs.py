@@ -65,7 +65,7 @@ def _tasks_of(app: Fields, task_id: str | None) -> list[Fields]:
 
 
 def _master_of(session: Session) -> str:
-    master = mesos_url(session.client.get("/v2/info"))
+    master = mesos_url(session.client.get("/v2/info", {"embed": "egret"}))
     if master is None:
         raise Failure(ExitCode.NOT_REACHABLE, "The scheduler has found no Mesos master.")
     return master

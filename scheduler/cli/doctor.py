@@ -61,7 +61,7 @@ def command(session: Session, ctx: click.Context) -> None:
 def _look_at_server(client: Client) -> Iterator[Finding]:
     server = client.server
     try:
-        info = fields(client.get("/v2/info"))
+        info = fields(client.get("/v2/info", {"embed": "egret"}))
     except Failure as failure:
         says = " ".join([failure.message, *failure.advice[:2]])
         yield Finding("scheduler", "wrong", says)
@@ -134,11 +134,19 @@ def _look_at_metrics(client: Client) -> Iterator[Finding]:
         lag_s = float(values.get("egret_consul_lag_seconds", 0))
         yield Finding("discovery", "wrong", f"Consul has been behind for {lag_s:.0f} s")
     if float(values.get("egret_health_brake", 0)):
-        yield Finding("health", "wrong", "most checks fail at once: nothing is killed for it")
+        yield Finding(
+            "health",
+            "wrong",
+            "too much fails at once, nothing is killed for it: see `egret brake show`",
+        )
     yield from _look_at_refusals(client)
     unknown = int(float(values.get("egret_unknown_tasks", 0)))
     if unknown:
-        yield Finding("tasks", "note", f"{unknown} tasks of ours run that the store does not know")
+        yield Finding(
+            "tasks",
+            "note",
+            f"{unknown} tasks run that the store does not know: see `egret task list --unknown`",
+        )
 
 
 def _look_at_refusals(client: Client) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from scheduler.cli.session import Session, connected
 @connected
 def command(session: Session) -> None:
     """Show the scheduler's version, framework and configuration."""
-    info = fields(session.client.get("/v2/info"))
+    info = fields(session.client.get("/v2/info", {"embed": "egret"}))
     if session.as_json:
         print_json(info)
         return

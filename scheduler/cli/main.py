@@ -11,6 +11,7 @@ from scheduler.cli.failures import Failure
 # Command → (module, what it does). The command in the module is called `command`.
 COMMANDS: dict[str, tuple[str, str]] = {
     "app": ("apps", "Deploy, look at and change apps."),
+    "brake": ("brake", "See whether kills for bad health are held back, and let them go on."),
     "completion": ("completion", "Print the script that completes commands in a shell."),
     "deployment": ("deployments", "List, watch and steer deployments."),
     "doctor": ("doctor", "Check what a working scheduler needs."),

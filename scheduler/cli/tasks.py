@@ -49,7 +49,7 @@ def _fate(task: Fields) -> str:
         return "is being killed: it is ours and has ended by our records"
     if task["endedByUs"]:
         return "will be killed: it is ours and has ended by our records"
-    return "left alone: our records do not show that it is ours"
+    return "left alone: our records do not show that it is ours (egret task kill --unknown)"
 
 
 def task_row(task: Fields) -> list[str | Text]:
@@ -90,9 +90,16 @@ def address_of(task: Fields) -> str:
 @click.argument("task_ids", metavar="TASK...", nargs=-1, required=True)
 @click.option("--scale", is_flag=True, help="Also want that many instances fewer.")
 @click.option("--force", is_flag=True, help="With --scale: override a deployment under way.")
+@click.option("--unknown", is_flag=True, help="Tasks that `task list --unknown` shows.")
 @connected
-def kill(session: Session, task_ids: tuple[str, ...], *, scale: bool, force: bool) -> None:
-    """Kill tasks; they are replaced by new ones, unless --scale."""
+def kill(
+    session: Session, task_ids: tuple[str, ...], *, scale: bool, force: bool, unknown: bool
+) -> None:
+    """Kill tasks; they are replaced by new ones, unless --scale or --unknown."""
+    if unknown:
+        session.client.call("POST", "/v2/egret/unknown-tasks/kill", None, {"ids": list(task_ids)})
+        _report([{"id": task_id} for task_id in task_ids], task_ids)
+        return
     params = {"scale": str(scale).lower(), "force": str(force).lower()}
     answer = session.client.call("POST", "/v2/tasks/delete", params, {"ids": list(task_ids)})
     if session.as_json:

@@ -35,10 +35,11 @@ def is_advertised(instance: Instance, spec: AppSpec, *, is_prober_suspect: bool 
 
     It runs (so it does not drain), it is wanted, its checks, if any, say that it is alive, and it
     has said once that it is ready, if it is asked: else an upgrade would send requests to tasks
-    that are still warming up. With a suspect prober, failed probes count for nothing: what was
-    healthy once stays.
+    that are still warming up. While so much fails at once that the network is suspect, failed
+    probes count for nothing: what was healthy once stays, and what is out of sight stays as it was
+    last seen.
     """
-    if instance.goal is not Goal.RUNNING or instance.condition is not Condition.RUNNING:
+    if instance.goal is not Goal.RUNNING or not _may_run(instance):
         return False
     if spec.readiness_checks and not instance.ready:
         return False
@@ -94,15 +95,22 @@ def diff(desired: dict[str, ServiceEntry], held: dict[str, ServiceEntry]) -> Dif
     return Diff(tuple(puts), tuple(deletes))
 
 
+def _may_run(instance: Instance) -> bool:
+    """Whether the task runs, or ran when it was last seen and was not being ended."""
+    if instance.condition is Condition.UNREACHABLE:
+        return instance.started_at_ms is not None and instance.kill_reason is None
+    return instance.condition is Condition.RUNNING
+
+
 def _as_it_was(instance: Instance, spec: AppSpec) -> Instance:
-    """Take failed probes back: each check that succeeded once, from here, counts as alive."""
+    """Take the loss of sight and failed probes back: what succeeded once, from here, is alive."""
     checks = tuple(
         evolve(result, alive=True)
         if result.first_success_ms is not None and check.protocol.is_probed_by_scheduler
         else result
         for result, check in zip(instance.checks, spec.health_checks, strict=False)
     )
-    return evolve(instance, checks=checks)
+    return evolve(instance, condition=Condition.RUNNING, checks=checks)
 
 
 def _entry(

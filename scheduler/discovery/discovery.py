@@ -301,12 +301,12 @@ class Discovery:
         }
 
     def _is_up(self, tracked: _Tracked) -> bool:
-        """Whether the instance is to be found; notes those that run and fail their checks."""
+        """Whether the instance is to be found; notes those that are ill or out of sight."""
         instance, spec = tracked.instance, tracked.spec
         if is_advertised(instance, spec):
             self._failing.discard(instance.id)
             return True
-        if instance.condition is not Condition.RUNNING:
+        if instance.condition not in {Condition.RUNNING, Condition.UNREACHABLE}:
             self._failing.discard(instance.id)
             return False
         self._failing.add(instance.id)

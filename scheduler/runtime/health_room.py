@@ -81,6 +81,8 @@ class HealthRoom:
             "health_brake_engaged" if self._is_braked else "health_brake_released",
             failing=world.failing,
             once_healthy=world.once_healthy,
+            unreachable=world.out_of_sight,
+            running=world.running,
         )
 
     def _follow_readiness(self, instance: Instance) -> None:

@@ -121,6 +121,8 @@ class Runtime:
         that reads cost no memory while the store is away."""
         self._request_ids = count(1)
         self._is_woken = False
+        self._is_braked = False
+        """The disaster brake as the rooms know it."""
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._term_over: asyncio.Future[None] | None = None
@@ -289,6 +291,7 @@ class Runtime:
         _refuse_lost_identity(world)
         self._metrics.begin_term(world)
         self.world = world
+        self._is_braked = world.is_braked
         self.epoch = epoch
         self._turns = Turns(
             world=world,
@@ -402,9 +405,21 @@ class Runtime:
             self._barrier = None
         if self.world.connected and self.leadership.station is Station.SUBSCRIBING:
             self.leadership.enter(Station.ACTIVE)
+        self._follow_brake()
         if turns.has_work:
             self._wake()
         self._arm(turns.next_due_ms)
+
+    def _follow_brake(self) -> None:
+        """Have the rooms look when the brake engages or lets go while no instance changes.
+
+        An operator's word does that, and the end of its time.
+        """
+        if self.world.is_braked is self._is_braked:
+            return
+        self._is_braked = self.world.is_braked
+        for room in self._started:
+            room.instances_changed([])
 
     def _arm(self, due_ms: int | None) -> None:
         if self._timer is not None:

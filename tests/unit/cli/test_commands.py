@@ -134,6 +134,26 @@ def test_unknown_tasks_are_listed_with_their_fate(egret: Egret, stub: Stub) -> N
     ]
 
 
+def test_unknown_tasks_are_killed_by_name_alone(egret: Egret, stub: Stub) -> None:
+    stub.on("POST", "/v2/egret/unknown-tasks/kill", 202, None)
+    assert egret("task", "kill", "--unknown", "a", "b").stdout == "killing a\nkilling b\n"
+    assert stub.bodies("POST") == [{"ids": ["a", "b"]}]
+
+
+BRAKE = {"failing": 5, "onceHealthy": 6, "unreachable": 0, "running": 6, "releasedUntil": None}
+
+
+def test_the_brake_is_shown_and_let_go(egret: Egret, stub: Stub) -> None:
+    stub.on("GET", "/v2/egret/brake", 200, {**BRAKE, "engaged": True})
+    shown = egret("brake", "show").stdout
+    assert "holds" in shown
+    assert "5 of 6" in shown
+    released = {**BRAKE, "engaged": False, "releasedUntil": "2026-01-01T00:00:00.000Z"}
+    stub.on("POST", "/v2/egret/brake/release", 200, released)
+    assert "until 2026-01-01" in egret("brake", "release", "--seconds", "60").stdout
+    assert stub.asked[-1].params == {"seconds": "60"}
+
+
 def test_scaling_cannot_create_an_app_by_a_slip(egret: Egret, stub: Stub) -> None:
     stub.on("PATCH", "/v2/apps/shop/web", 200, ACCEPTED)
     result = egret("app", "scale", "/shop/web", "5", "--force")

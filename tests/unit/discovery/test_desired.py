@@ -65,6 +65,24 @@ def test_a_suspect_prober_takes_nothing_away_from_what_was_healthy_once():
     assert not is_advertised(instance, CHECKED, is_prober_suspect=True)
 
 
+def test_while_the_network_is_suspect_what_is_out_of_sight_stays_as_it_was_seen():
+    """Half a cluster out of the master's sight most likely serves as before."""
+    lost = evolve(running(CHECKED), condition=Condition.UNREACHABLE, started_at_ms=1)
+    was_alive = evolve(DEAD, first_success_ms=1)
+    for checks, expected in (((ALIVE,), True), ((was_alive,), True), ((), False)):
+        instance = evolve(lost, checks=checks, mesos_healthy=True)
+        assert not is_advertised(instance, CHECKED)
+        assert is_advertised(instance, CHECKED, is_prober_suspect=True) is expected
+    well = evolve(lost, checks=(ALIVE,), mesos_healthy=True)
+    for other in (
+        evolve(well, started_at_ms=None),
+        evolve(well, kill_reason="restart"),
+        evolve(well, goal=Goal.DECOMMISSIONED),
+        evolve(well, condition=Condition.UNREACHABLE_INACTIVE),
+    ):
+        assert not is_advertised(other, CHECKED, is_prober_suspect=True)
+
+
 def test_an_entry_says_whose_it_is_and_where():
     (entry,) = entries(running(SPEC, 3), SPEC)
     assert entry.id == "shop_web.instance-3._app.1:0"

@@ -180,6 +180,7 @@ class TestHealth:
             turn(world, room, well[3:], ill[3:])
             turn(world, room, ill[:1], ill[:1])
             turn(world, room, ill, well)
+            assert "unreachable" in lines[0]
         assert [(line["event"], line["failing"], line["once_healthy"]) for line in lines] == [
             ("health_brake_engaged", 6, 6),
             ("health_brake_released", 0, 6),

@@ -6,18 +6,20 @@ from random import Random
 
 import pytest
 import pytest_asyncio
+from attrs import evolve
 
-from scheduler.core.app import AppSpec
+from scheduler.core.app import AppSpec, HealthCheck
 from scheduler.core.effects import Accepted, DeploymentStarted, Fact, Refusal, Rejected
-from scheduler.core.events import ChangeApps, Subscribed, Upsert
-from scheduler.core.ids import AppId, Epoch, FrameworkId, RequestId
-from scheduler.core.instance import Condition
-from scheduler.core.records import App, AppVersion, put
+from scheduler.core.events import ChangeApps, ReleaseBrake, Subscribed, Upsert
+from scheduler.core.ids import AppId, Epoch, FrameworkId, InstanceId, RequestId
+from scheduler.core.instance import CheckResult, Condition, Goal
+from scheduler.core.records import App, AppVersion, Framework, put
 from scheduler.core.settings import Settings
 from scheduler.runtime import Changes, NotLeader, Runtime, Station, Surroundings, Term
 from scheduler.spec import decode_spec, encode_spec
 from scheduler.store import Codec, CorruptState, Elected, Fault, MemoryStore
 from scheduler.telemetry import Bus, Metrics
+from tests.support import eventually
 from tests.unit.store.samples import FULL_INSTANCE, SAMPLES
 
 WEB = AppId("/web")
@@ -29,6 +31,7 @@ class Recorder:
     def __init__(self) -> None:
         self.log: list[str] = []
         self.changes: Changes = []
+        self.looks = 0
         self.runtime: Runtime | None = None
 
     async def start(self, term: Term) -> None:
@@ -39,6 +42,7 @@ class Recorder:
         self.log.append("stop")
 
     def instances_changed(self, changes: Changes) -> None:
+        self.looks += 1
         self.changes += changes
 
 
@@ -117,6 +121,31 @@ async def test_rooms_follow_the_instances(life: Lifetime):
     assert after is not None
     assert after.condition is Condition.SCHEDULED
     assert life.metrics.conditions[Condition.SCHEDULED] == 1
+
+
+async def test_rooms_look_when_an_operator_lets_the_brake_go(store: MemoryStore):
+    """No instance changes then, and yet what the brake held is to go on."""
+    elected = store.campaign()
+    assert isinstance(elected, Elected)
+    ill = CheckResult(alive=False, first_success_ms=1, consecutive_failures=1)
+    spec = AppSpec(WEB, cmd="x", instances=6, health_checks=(HealthCheck(path="/"),))
+    version = FULL_INSTANCE.version
+    running = evolve(
+        FULL_INSTANCE, app_id=WEB, condition=Condition.RUNNING, goal=Goal.RUNNING, checks=(ill,)
+    )
+    tasks = [evolve(running, id=InstanceId(f"web.instance-{number}")) for number in range(6)]
+    framework = Framework(FrameworkId("f-1"), 0)
+    first = [framework, AppVersion(spec, version, version, version), App(WEB, version)]
+    store.commit(elected.epoch, [put(entity) for entity in (*first, *tasks)])
+    life = Lifetime(store)
+    await life.until(Station.SUBSCRIBING)
+    assert life.runtime.world.is_braked
+    for seconds, braked in ((600, False), (0, True)):
+        life.room.looks = 0
+        await life.runtime.submit(lambda number, s=seconds: ReleaseBrake(number, s), timeout_s=30)
+        assert life.runtime.world.is_braked is braked
+        await eventually(lambda: life.room.looks, what="a look")
+    await life.end()
 
 
 async def test_the_public_is_told_after_the_commit(life: Lifetime):
