@@ -165,8 +165,13 @@ def _own_data(task_info: Json) -> Json | None:
     return cast("Json", own)
 
 
+def own_sandbox(task_id: str) -> str:
+    """The directory of a task among others, below the executor's, that nobody else uses."""
+    return f"tasks/{task_id}"
+
+
 def _sandbox(own: str | None, task_id: str, *, is_alone: bool) -> str:
-    relative = own if own is not None else "" if is_alone else f"tasks/{task_id}"
+    relative = own if own is not None else "" if is_alone else own_sandbox(task_id)
     if relative.startswith("/") or ".." in relative.split("/"):
         raise BadTask(f"The task's sandbox would be outside the executor's: {relative}")
     return relative

@@ -7,13 +7,16 @@ what a framework sends.
 from __future__ import annotations
 
 import asyncio
+import os
+from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from executor import logs
 from executor.driver import AgentDriver, TaskExecutor
 from executor.mesos import Json, MesosExecutorDriver
-from executor.messages import BadTask, Launch, read_grace, read_launch
-from executor.processes import Processes
+from executor.messages import BadTask, Launch, own_sandbox, read_grace, read_launch
+from executor.processes import CannotStart, Processes, Program
 from executor.pulse import Pulse
 from executor.settings import Settings
 from executor.task import Host, Task
@@ -38,6 +41,7 @@ class TaskRunner(TaskExecutor):
         self._environment = environment
         self._capabilities: set[str] = set()
         self._tasks: dict[str, Task] = {}
+        self._old_sandboxes: deque[Path] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._ended = Pulse()
         self._idle_s = _FIRST_TASK_S
@@ -185,8 +189,32 @@ class TaskRunner(TaskExecutor):
         finally:
             logs.info("task_ended", task_id=task_id)
             del self._tasks[task_id]
+            self._keep_sandbox(task.launch)
             self._ended.beat()
             self._look_idle()
+
+    def _keep_sandbox(self, launch: Launch) -> None:
+        """Keep an ended task's directory for a look, and remove the oldest beyond the limit.
+
+        By a process: what there is may be large, and a thread beside a fork is not safe.
+        """
+        if launch.sandbox != own_sandbox(launch.task_id):
+            return
+        self._old_sandboxes.append(Path(self._settings.sandbox) / launch.sandbox)
+        if len(self._old_sandboxes) <= self._settings.kept_sandboxes:
+            return
+        oldest = str(self._old_sandboxes.popleft())
+        program = Program(
+            ("rm", "-rf", "--", oldest), "", self._settings.sandbox, self._environment
+        )
+        try:
+            with open(os.devnull, "wb") as sink:
+                output = (sink.fileno(), sink.fileno())
+                self._processes.start(
+                    program, output, mark="", is_leader=False, on_exit=lambda: None
+                )
+        except (OSError, CannotStart) as error:
+            logs.warning("sandbox_not_removed", path=oldest, error=str(error))
 
     def _keep(self, running: asyncio.Task[None]) -> None:
         # The loop holds tasks weakly.

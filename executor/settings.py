@@ -38,6 +38,8 @@ class Settings:
     fetch_timeout_s: float
     fetch_max_mib: int
     max_tasks: int
+    # Directories of ended tasks that stay; the agent clears up only after the executor's own end.
+    kept_sandboxes: int
     token: str = field(default="", repr=False)
 
 
@@ -62,6 +64,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         fetch_timeout_s=_duration(env, OWN_PREFIX + "FETCH_TIMEOUT", "10mins"),
         fetch_max_mib=_number(env, OWN_PREFIX + "FETCH_MAX_MIB", 4096),
         max_tasks=_number(env, OWN_PREFIX + "MAX_TASKS", 50),
+        kept_sandboxes=_number(env, OWN_PREFIX + "KEPT_SANDBOXES", 50),
         token=env.get(TOKEN_VARIABLE, ""),
     )
 

@@ -388,3 +388,16 @@ async def test_a_fetch_that_hangs_fails_after_its_time(agent: FakeAgent, tmp_pat
     await agent.launch("t1", {"value": "true", "uris": [{"value": str(tmp_path / "never")}]})
     end = await agent.state("t1", "TASK_FAILED")
     assert end["reason"] == "REASON_CONTAINER_LAUNCH_FAILED"
+
+
+async def test_the_oldest_directories_of_ended_tasks_are_removed(agent: FakeAgent) -> None:
+    """An executor may live for months, and nobody else clears up before it ends."""
+    await agent.start_executor(EGRET_EXECUTOR_KEPT_SANDBOXES="2")
+    await agent.launch("alive")
+    await agent.state("alive", "TASK_RUNNING")
+    for name in ("t1", "t2", "t3"):
+        await agent.launch(name, "mkdir deep && touch deep/file")
+        await agent.state(name, "TASK_FINISHED")
+    tasks = agent.sandbox / "tasks"
+    await agent.poll(lambda: not (tasks / "t1").exists())
+    assert {path.name for path in tasks.iterdir()} == {"alive", "t2", "t3"}
