@@ -198,7 +198,9 @@ def _ask_for_offers(batch: Batch) -> None:
     if not world.revive_wanted:
         return
     last_ms = world.revived_at_ms
-    if last_ms is not None and batch.now_ms < last_ms + world.settings.revive_interval_ms:
+    # Where nothing waited until now, this is new work, which does not wait for its turn.
+    is_early = last_ms is not None and batch.now_ms < last_ms + world.settings.revive_interval_ms
+    if is_early and not world.suppressed:
         return
     world.revive_wanted = False
     world.suppressed = False

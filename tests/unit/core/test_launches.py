@@ -221,6 +221,16 @@ def test_new_work_revives_at_once() -> None:
     assert game.world.revived_at_ms == game.now_ms
 
 
+def test_new_work_after_a_pause_does_not_wait_for_the_rate() -> None:
+    game = waiting(1)
+    assert launched_in(game.offer(offer()))
+    assert game.world.suppressed
+    game.wait(10)
+    game.upsert(spec("/other"))
+    assert not game.world.suppressed
+    assert game.world.revived_at_ms == game.now_ms
+
+
 def test_work_that_is_left_over_revives_within_the_rate() -> None:
     game = waiting(2)
     batch = game.offer(offer(1, cpus_milli=100))
