@@ -31,12 +31,17 @@ def announcement_path() -> Path:
     return Path(cache) / "egret" / "local.json"
 
 
-def announce(told: Announcement) -> None:
-    """Write the file; the latest `egret local` wins.
+def announce(told: Announcement) -> bool:
+    """Write the file, unless it tells of another `egret local` that runs: that one stays found.
+
+    Returns whether it was written.
 
     Raises:
         OSError: it cannot be written.
     """
+    known = find_announcement()
+    if known is not None and known.pid != told.pid:
+        return False
     path = announcement_path()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     body = {
@@ -50,6 +55,7 @@ def announce(told: Announcement) -> None:
     draft = path.with_name(f"{path.name}.{told.pid}")
     draft.write_bytes(orjson.dumps(body))
     draft.replace(path)
+    return True
 
 
 def find_announcement() -> Announcement | None:

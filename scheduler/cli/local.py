@@ -285,12 +285,17 @@ class _Demo:
             await asyncio.sleep(0.1)
 
     def _announce(self, places: Places, stack: contextlib.AsyncExitStack) -> Places:
+        """Let other terminals find us; the commands shown name the server where they do not."""
+        if self._wish.is_once:
+            return places
         pid = os.getpid()
         told = Announcement(places.server, places.mesos, places.consul, str(self._dir), pid)
         try:
-            announce(told)
+            is_announced = announce(told)
         except OSError:
-            return places  # The commands shown then name the server.
+            return places
+        if not is_announced:
+            return places
         stack.callback(withdraw, pid)
         return Places(
             places.server, places.mesos, places.consul, places.work_dir, is_announced=True

@@ -62,6 +62,16 @@ def test_the_note_of_a_demo_that_was_killed_is_not_believed() -> None:
     assert find_server(None).url == "http://127.0.0.1:8080"
 
 
+def test_a_second_cluster_does_not_hide_the_one_that_runs() -> None:
+    """When the second ends, the first must still be found."""
+    assert announce(a_demo(os.getppid()))
+    assert not announce(a_demo(os.getpid()))
+    withdraw(os.getpid())
+    found = find_announcement()
+    assert found is not None
+    assert found.pid == os.getppid()
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"server": 1}', "\xff"])
 def test_a_broken_note_is_no_demo(text: str) -> None:
     announcement_path().parent.mkdir()
