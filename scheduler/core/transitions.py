@@ -295,13 +295,19 @@ def look(batch: Batch, instance: Instance, cause: Cause) -> None:
         batch.put(evolve(instance, spare_until_ms=None))
     elif instance.healthy_since_ms is not None:
         batch.put(evolve(instance, proven=True))
-    elif batch.now_ms < batch.world.patient_until_ms:
-        # We have only just come: the probes that would have found it healthy have not.
+    elif batch.now_ms < batch.world.patient_until_ms and _was_here_first(batch, instance):
+        # The probes that would have found it healthy have only just begun.
         batch.world.wake_at(batch.world.patient_until_ms, instance.id)
     else:
         reason = "not healthy in time (update.healthyDeadlineSeconds)"
         batch.world.failed_rollouts[instance.app_id] = f"{instance.task_id} was {reason}"
         start_kill(batch, instance, Cause(Signal.KILL, reason=reason))
+
+
+def _was_here_first(batch: Batch, instance: Instance) -> bool:
+    """Whether the task is older than our connection to Mesos, or our term."""
+    came_ms = batch.world.patient_until_ms - batch.world.settings.launch_confirm_timeout_ms
+    return instance.staged_at_ms is not None and instance.staged_at_ms < came_ms
 
 
 def judge(batch: Batch, instance: Instance, _cause: Cause) -> None:

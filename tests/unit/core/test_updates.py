@@ -140,6 +140,16 @@ def test_one_that_is_not_healthy_in_time_pauses_the_deployment_with_the_reason()
     assert len(of(game, "old")) == 3
 
 
+def test_a_deadline_is_kept_to_the_second_also_soon_after_the_start() -> None:
+    """The patience of a new leader is for the tasks that it found, not for its own."""
+    game = updating(UpdatePolicy(healthy_deadline_s=5), checked=True)
+    game.run_all()
+    answer_probes(game, alive=False)
+    game.wait_stepwise(6_000)
+    assert game.now_ms < game.world.patient_until_ms
+    assert game.world.deployments[game.deployment_id].paused
+
+
 def test_with_auto_revert_it_goes_back_to_what_was() -> None:
     game = updating(UpdatePolicy(healthy_deadline_s=60, auto_revert=True), checked=True)
     failed = game.deployment_id
