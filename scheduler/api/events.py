@@ -21,6 +21,8 @@ from scheduler.core.times import format_ms
 
 HEARTBEAT_S = 10.0
 _KEPT_MAX = 2_048
+_KEPT_BYTES_MAX = 16 * 1024 * 1024
+"""Of all frames kept: a definition alone may have 2 MiB, the plan of a large deployment too."""
 _HEARTBEAT = b"\r\n"
 
 
@@ -64,7 +66,8 @@ class EventHub:
     def __init__(self, clock: Callable[[], int], clients_max: int, backlog_max: int) -> None:
         self._clock = clock
         self._clients: set[Client] = set()
-        self._kept: deque[Frame] = deque(maxlen=_KEPT_MAX)
+        self._kept: deque[Frame] = deque()
+        self._kept_bytes = 0
         self._numbers = count(1)
         # Ids of an earlier process must not be taken for ours.
         self._term = format(clock(), "x")
@@ -92,9 +95,16 @@ class EventHub:
         body = orjson.dumps({**about, "eventType": kind, "timestamp": format_ms(self._clock())})
         head = f"id: {self._term}-{number}\r\nevent: {kind}\r\ndata: ".encode()
         frame = Frame(number, kind, head + body + b"\r\n\r\n")
-        self._kept.append(frame)
+        self._keep(frame)
         for client in tuple(self._clients):
             client.offer(frame)
+
+    def _keep(self, frame: Frame) -> None:
+        """Keep a frame for clients that come back, and forget the oldest beyond the limits."""
+        self._kept.append(frame)
+        self._kept_bytes += len(frame.data)
+        while len(self._kept) > _KEPT_MAX or self._kept_bytes > _KEPT_BYTES_MAX:
+            self._kept_bytes -= len(self._kept.popleft().data)
 
     def join(self, wanted: frozenset[str], last_id: str | None) -> Client:
         """Add a client; with the id of the last event it saw, it first gets what came since."""

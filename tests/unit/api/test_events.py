@@ -107,6 +107,23 @@ async def test_a_client_that_comes_back_gets_what_it_missed():
         assert [about["n"] for _, about, _ in again.events()] == [2, 3]
 
 
+async def test_what_is_kept_for_those_who_come_back_is_bounded_in_bytes():
+    """Two thousand definitions of the largest size would otherwise take four gigabytes."""
+    hub = hub_of(backlog_max=100)
+    async with listening(hub, ["x"]) as first:
+        hub.send("x", {"number": -1})
+        await eventually(lambda: "x" in first.kinds(), what="the first event")
+        last_id = first.events()[-1][2].decode()
+    for number in range(40):
+        hub.send("x", {"number": number, "definition": "d" * 1024 * 1024})
+    assert hub._kept_bytes == sum(len(frame.data) for frame in hub._kept)
+    async with listening(hub, ["x"], last_id) as again:
+        await eventually(lambda: len(again.events()) > 1, what="what is kept")
+        numbers = [about["number"] for _, about, _ in again.events()]
+    assert numbers == list(range(40 - len(numbers), 40))
+    assert 10 <= len(numbers) <= 16
+
+
 @pytest.mark.parametrize("last_id", ["", "nonsense", "0-x", "other-1"])
 async def test_an_id_that_is_not_ours_brings_nothing_back(last_id):
     hub = hub_of()
