@@ -192,10 +192,17 @@ def _container(spec: AppSpec, rules: SpecRules) -> Iterator[Problem]:
 
 
 def _executor(spec: AppSpec, _: SpecRules) -> Iterator[Problem]:
-    is_plain = spec.container is None and spec.uses_host_network and not spec.tty
-    if spec.executor == EGRET_EXECUTOR and not is_plain:
+    if spec.executor != EGRET_EXECUTOR:
+        return
+    if spec.container is not None or spec.tty or not spec.uses_host_network:
         yield Problem(
             "/executor", "Egret's executor runs no containers, and no task with a network or a tty"
+        )
+    if spec.limits is not None:
+        # Besides, an agent that cannot keep a limit drops the task without a word about its
+        # executor, which Mesos 1.12 then counts as running until the agent registers again.
+        yield Problem(
+            "/resourceLimits", "limits of one task cannot be kept within Egret's shared executor"
         )
 
 

@@ -560,6 +560,11 @@ def test_egrets_executor_is_refused_where_it_would_need_a_container(fields):
     assert problem_paths({"executor": "egret", **fields}) == {"/executor"}
 
 
+def test_egrets_executor_is_refused_limits_that_it_cannot_keep():
+    fields = {"executor": "egret", "resourceLimits": {"cpus": "unlimited"}}
+    assert problem_paths(fields) == {"/resourceLimits"}
+
+
 def test_every_broken_rule_is_told_at_once():
     found = problem_paths(
         {"instances": -1, "healthChecks": [{"portIndex": 9}], "constraints": [["a", "b"]]}
@@ -574,3 +579,20 @@ def test_the_error_body_is_marathons():
         "message": "Object is not valid",
         "details": [{"path": "/ports(0)", "errors": ["must be at least 0"]}],
     }
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"mem": 1e300}, "/mem"),
+        ({"cpus": 1e300}, "/cpus"),
+        ({"disk": -1e300}, "/disk"),
+        ({"resourceLimits": {"cpus": 1e300}}, "/resourceLimits/cpus"),
+        ({"resourceLimits": {"mem": 2e12}}, "/resourceLimits/mem"),
+    ],
+)
+def test_amounts_beyond_all_measure_are_refused_not_computed(fields, path):
+    with pytest.raises(InvalidInput) as refused:
+        decode_app({"id": "/a", "cmd": "x", **fields}, SpecRules())
+    assert path in [problem.path for problem in refused.value.problems]
+    assert not refused.value.is_malformed
