@@ -14,7 +14,7 @@ SEEDS  ?= 20000
 ROUNDS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools tools-consul-go demo test bench lint format sim chaos openapi protos locks clean
+.PHONY: help setup tools tools-consul-go demo test bench lint format sim chaos clients openapi protos locks clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -61,6 +61,10 @@ bench: setup tools ## Print the benchmarks as JSON lines.
 sim: setup ## Run SEEDS seeds of the deterministic simulation.
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
+clients: setup ## Run other people's Marathon clients and the schema fuzzer against Egret.
+	@deploy/tools/clients.sh
+	@EGRET_CLIENTS_REQUIRED=1 $(BIN)/python -m pytest tests/clients
+
 chaos: setup tools ## Kill the scheduler ROUNDS times under load on the embedded cluster.
 	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS)
 
@@ -95,6 +99,12 @@ locks: ## Pin the .in files again, with hashes, for every Python we support.
 			--no-emit-package http-parser --no-emit-index-url --custom-compile-command "make locks" \
 			requirements$$kind.in --output-file requirements$$kind.lock || exit 1; \
 	done
+	@cd tests/clients && for kind in python fuzz; do \
+		$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes $(LOCK_FLAGS) \
+			--no-emit-index-url --custom-compile-command "make locks" \
+			$$kind.in --output-file $$kind.lock || exit 1; \
+	done
+	cd tests/clients && npm install --package-lock-only --omit-lockfile-registry-resolved --silent
 
 clean: ## Remove everything that make has made.
 	rm -rf $(VENV) .tools .coverage .hypothesis .pytest_cache .ruff_cache build *.egg-info \

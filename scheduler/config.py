@@ -132,12 +132,10 @@ class Config:
         return {
             "master": _without_password(self.master),
             "hostname": self.hostname,
-            "http_port": self.http.port,
             "webui_url": self.webui_url,
             "framework_name": self.framework_name,
             "mesos_user": self.mesos_user,
             "mesos_role": self.mesos_role,
-            "mesos_authentication_principal": self.mesos_principal,
             "failover_timeout": round(self.failover_timeout_s),
             "checkpoint": True,
             "ha": False,
@@ -147,7 +145,6 @@ class Config:
             "decline_offer_duration": _ms(self.decline_s),
             "local_port_min": self.service_ports[0],
             "local_port_max": self.service_ports[1],
-            "max_running_deployments": self.deployments_max,
         }
 
     @property

@@ -67,7 +67,9 @@ class GenerousMesos:
     def _report(self, task_id, state) -> None:
         agent_id = self._agents.get(task_id)
         if agent_id is not None:
-            self._runtime.post(StatusUpdate(task_id=task_id, state=state, agent_id=agent_id))
+            # ``healthy`` is what checks beside the task would say; without checks it means nothing.
+            update = StatusUpdate(task_id=task_id, state=state, agent_id=agent_id, healthy=True)
+            self._runtime.post(update)
 
     def _offer(self) -> None:
         self._offers += 1

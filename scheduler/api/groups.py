@@ -70,8 +70,9 @@ def _group_json(api: Api, tree: Tree, group_id: GroupId, embeds: frozenset[str])
     group = tree.world.groups.get(group_id)
     shown["dependencies"] = list(group.dependencies) if group else []
     shown["version"] = tree.version_of(group_id)
-    if group_id != ROOT:
-        shown["enforceRole"] = bool(group and group.enforce_role)
+    if group is not None and group.enforce_role is not None:
+        # Only where it was set: clients older than Marathon 1.9 do not know it.
+        shown["enforceRole"] = group.enforce_role
     if "apps" in embeds:
         app_embeds = embeds - {"apps", "groups"}
         now_ms = api.runtime.clock()

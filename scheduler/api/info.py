@@ -1,5 +1,7 @@
 """Serve what concerns the scheduler itself: info, leader, ping, metrics, the end of it all."""
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
@@ -11,28 +13,32 @@ COMPATIBLE_VERSION = "1.11.24"
 """Marathon's version that clients may expect the behaviour of."""
 
 
-async def show_info(api: Api, _request: Request) -> Response:
-    """GET /v2/info, in Marathon's shape; our own version stands under ``egret``."""
+async def show_info(api: Api, request: Request) -> Response:
+    """GET /v2/info, in Marathon's shape; ``embed=egret`` adds our own version and more.
+
+    Strict clients know the keys of Marathon's and refuse all others.
+    """
     world = api.world
     config = api.config
-    return json_response(
-        {
-            "name": "marathon",
-            "version": COMPATIBLE_VERSION,
-            "buildref": f"egret-{config.version}",
-            "elected": api.runtime.is_leading,
-            "leader": config.leader_address if api.runtime.is_leading else None,
-            "frameworkId": world.framework.id if world.framework else None,
-            "marathon_config": dict(config.marathon_config),
-            "zookeeper_config": {},
-            "http_config": {},
-            "egret": {
-                "version": config.version,
-                "mesosMaster": world.master,
-                "mesosConnected": world.connected,
-            },
+    shown: dict[str, Any] = {
+        "name": "marathon",
+        "version": COMPATIBLE_VERSION,
+        "buildref": f"egret-{config.version}",
+        "elected": api.runtime.is_leading,
+        "leader": config.leader_address if api.runtime.is_leading else None,
+        "frameworkId": world.framework.id if world.framework else None,
+        "marathon_config": dict(config.marathon_config),
+        "zookeeper_config": {},
+        "http_config": {"http_port": int(config.leader_address.rpartition(":")[2])},
+    }
+    if "egret" in request.query_params.getlist("embed"):
+        shown["egret"] = {
+            "version": config.version,
+            "mesosMaster": world.master,
+            "mesosConnected": world.connected,
+            "maxRunningDeployments": world.settings.deployments_max,
         }
-    )
+    return json_response(shown)
 
 
 async def show_leader(api: Api, _request: Request) -> Response:

@@ -85,7 +85,7 @@ OPERATIONS: dict[Handler, Operation] = {
     info.show_metrics: Operation(_TEXT, media_type=_PLAIN, other_types=("application/json",)),
     info.show_prometheus: Operation(_TEXT, media_type=_PLAIN),
     info.download: Operation(_TEXT, errors=(404,), media_type="application/octet-stream"),
-    info.show_info: Operation(_ref("Info")),
+    info.show_info: Operation(_ref("Info"), ("embed",)),
     info.show_leader: Operation(_object(leader=_TEXT), errors=(404,)),
     info.abdicate: Operation(_MESSAGE, errors=(403, 404, 409, 503)),
     egret.show_discovery: Operation(_ref("Discovery"), errors=(503,)),

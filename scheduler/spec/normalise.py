@@ -47,6 +47,7 @@ from scheduler.spec.paths import canonical_path
 from scheduler.spec.problems import Problem, at
 from scheduler.spec.rules import SpecRules
 from scheduler.spec.wire import (
+    AMOUNT_MAX,
     WireApp,
     WireCheck,
     WireContainer,
@@ -132,11 +133,16 @@ def _enum(kind: type[E], value: str | None, default: E) -> E:
 
 
 def _milli(value: float) -> int:
-    return int((Decimal(repr(value)) * 1000).quantize(Decimal(1), ROUND_HALF_EVEN))
+    return int((_exact(value) * 1000).quantize(Decimal(1), ROUND_HALF_EVEN))
 
 
 def _mib(value: float) -> int:
-    return int(Decimal(repr(value)).quantize(Decimal(1), ROUND_CEILING))
+    return int(_exact(value).quantize(Decimal(1), ROUND_CEILING))
+
+
+def _exact(value: float) -> Decimal:
+    # What lies beyond has been reported as such; Decimal would fail at 28 digits.
+    return Decimal(repr(max(-AMOUNT_MAX, min(value, AMOUNT_MAX))))
 
 
 def _limits(given: WireResourceLimits | None, problems: list[Problem]) -> ResourceLimits | None:
@@ -145,6 +151,8 @@ def _limits(given: WireResourceLimits | None, problems: list[Problem]) -> Resour
     for name, limit in (("cpus", given.cpus), ("mem", given.mem)):
         if isinstance(limit, str) and limit != "unlimited":
             problems.append(Problem(f"/resourceLimits/{name}", "must be a number or 'unlimited'"))
+        elif isinstance(limit, float | int) and limit > AMOUNT_MAX:
+            problems.append(Problem(f"/resourceLimits/{name}", f"must be at most {AMOUNT_MAX:g}"))
     cpus, mem = given.cpus, given.mem
     return ResourceLimits(
         UNLIMITED if isinstance(cpus, str) else None if cpus is None else _milli(cpus),

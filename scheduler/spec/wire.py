@@ -24,6 +24,7 @@ from scheduler.core.app import (
 
 INT32_MAX = 2**31 - 1
 PORT_MAX = 65535
+AMOUNT_MAX = 1e12
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _NETWORK_NAME = re.compile(r"[a-z0-9]([-a-z0-9_]*[a-z0-9])?")
 
@@ -51,7 +52,7 @@ def _whole(least: float = 0, most: float = INT32_MAX) -> Any:
 
 
 def _amount(least: float = 0) -> Any:
-    return _kept(Bound(least=least, most=1e12))
+    return _kept(Bound(least=least, most=AMOUNT_MAX))
 
 
 def _port() -> Any:

@@ -211,7 +211,7 @@ function drawStatus(info) {
 async function refresh() {
   const apps = "v2/apps?embed=apps.tasks,apps.lastTaskFailure";
   const [info, found, queue, deployments] = await Promise.all([
-    get("v2/info"), get(apps), get("v2/queue?embed=nearestMiss"), get("v2/deployments"),
+    get("v2/info?embed=egret"), get(apps), get("v2/queue?embed=nearestMiss"), get("v2/deployments"),
   ]);
   latest = { apps: found.apps, queue: queue.queue, deployments };
   drawStatus(info);

@@ -71,7 +71,6 @@ async def test_info_names_versions_leader_and_framework(egret):
     info = (await egret.http.get("/v2/info")).json()
     assert (info["name"], info["elected"], info["frameworkId"]) == ("marathon", True, "fw-1")
     assert info["version"].startswith("1.11.")
-    assert info["egret"]["mesosConnected"] is True
 
 
 async def test_the_leader_is_named(egret):
@@ -203,3 +202,12 @@ async def test_large_answers_are_compressed_for_those_who_take_it(egret):
     plain = await egret.http.get("/v2/apps", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.json()["apps"][0]["id"] == packed.json()["apps"][0]["id"] == "/a"
+
+
+async def test_info_has_the_keys_of_marathon_unless_more_is_asked_for(egret):
+    plain = (await egret.http.get("/v2/info")).json()
+    assert "egret" not in plain
+    assert (plain["name"], plain["elected"], plain["frameworkId"]) == ("marathon", True, "fw-1")
+    more = (await egret.http.get("/v2/info?embed=egret")).json()
+    assert more["egret"]["mesosConnected"] is True
+    assert {name: more[name] for name in plain} == plain
