@@ -126,7 +126,7 @@ TABLE: dict[Condition, dict[Signal, Handler]] = {
         S.STARTING: do.ignore,
         S.RUNNING: do.ignore,
         S.KILLING: do.ignore,
-        S.CRASHED: do.end,
+        S.CRASHED: do.crash_in_kill,
         S.KILLED: do.end,
         S.REFUSED: do.end,
         S.LOST: do.end,

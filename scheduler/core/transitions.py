@@ -21,6 +21,7 @@ from scheduler.core.targets import target_of
 
 UNCONFIRMED_ASKS_MAX = 1
 """How often Mesos is asked about a launch that it never mentioned, before it is replaced."""
+_KILLED_BY_OTHERS = "killed by others"
 BRAKE_LOOK_MS = 10_000
 """How long a condemned instance waits for another look while the brake holds."""
 
@@ -106,7 +107,7 @@ def kill_begun(batch: Batch, instance: Instance, cause: Cause) -> None:
     update = _update(cause)
     if instance.condition is Condition.KILLING:
         return
-    reason = "agent is draining" if is_draining(update) else "killed by others"
+    reason = "agent is draining" if is_draining(update) else _KILLED_BY_OTHERS
     batch.put(
         evolve(
             instance,
@@ -133,6 +134,18 @@ def crash(batch: Batch, instance: Instance, cause: Cause) -> None:
         return
     backoff.penalise(batch, instance.app_id, instance.version)
     end(batch, counted, cause)
+
+
+def crash_in_kill(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """The task ended badly while it was being killed: a crash only if the kill was not ours.
+
+    An executor kills a task that fails the checks beside it, and says so first: TASK_KILLING, then
+    TASK_KILLED as unhealthy (traces: 03-health-checks).
+    """
+    if instance.kill_reason == _KILLED_BY_OTHERS:
+        crash(batch, instance, cause)
+    else:
+        end(batch, instance, cause)
 
 
 def refuse(batch: Batch, instance: Instance, cause: Cause) -> None:

@@ -358,6 +358,17 @@ def test_a_task_that_others_kill_is_healthy_no_more() -> None:
     assert game.only.healthy_since_ms is None
 
 
+def test_a_task_that_its_executor_kills_as_unhealthy_has_crashed() -> None:
+    """Else an app that fails the checks beside it would be launched again without a pause."""
+    subject = subject_in(Condition.RUNNING)
+    game = game_with(subject)
+    game.send(update(subject.task_id, TaskState.KILLING))
+    game.send(update(subject.task_id, TaskState.KILLED, healthy=False, message="signal"))
+    assert game.only.condition is Condition.SCHEDULED
+    assert game.world.delays
+    assert game.world.failures[subject.app_id].message == "signal"
+
+
 @pytest.mark.parametrize("condition", [Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE])
 def test_what_was_to_be_killed_before_it_went_out_of_sight_is_killed_when_it_returns(
     condition: Condition,
