@@ -46,13 +46,15 @@ def _rate(scheduler: Scheduler, tasks: int) -> tuple[float, float]:
     assert scheduler.process is not None
     pid = scheduler.process.pid
     started_s, cpu_s = time.perf_counter(), _cpu_s(pid)
-    assert scheduler.ask("POST", "/v2/apps", app("/many", tasks))[0] == 201
+    status, _ = scheduler.ask("POST", "/v2/apps", app("/many", tasks))
+    assert status == 201, status
     while _running(scheduler, "/many") < tasks:
         time.sleep(0.02)
     elapsed_s = time.perf_counter() - started_s
     cpu_s = _cpu_s(pid) - cpu_s
     scheduler.ask("DELETE", "/v2/apps/many?force=true")
     wait_for(lambda: scheduler.ask("GET", "/v2/tasks")[1] == {"tasks": []}, "all are gone")
+    wait_for(lambda: scheduler.ask("GET", "/v2/deployments")[1] == [], "all is done")
     return elapsed_s, cpu_s
 
 
@@ -76,6 +78,7 @@ def _get_apps(scheduler: Scheduler, apps: int, seconds: float) -> None:
     assert scheduler.ask("POST", "/v2/groups", group)[0] == 201
     wait_for(lambda: scheduler.ask("GET", "/v2/deployments")[1] == [], "all apps run")
     times_s: list[float] = []
+    refused: list[int] = []
     end_s = time.perf_counter() + seconds
 
     def client() -> None:
@@ -83,8 +86,12 @@ def _get_apps(scheduler: Scheduler, apps: int, seconds: float) -> None:
         while time.perf_counter() < end_s:
             begun_s = time.perf_counter()
             connection.request("GET", "/v2/apps")
-            connection.getresponse().read()
-            times_s.append(time.perf_counter() - begun_s)
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status == 200:
+                times_s.append(time.perf_counter() - begun_s)
+            else:
+                refused.append(answer.status)
         connection.close()
 
     threads = [threading.Thread(target=client) for _ in range(10)]
@@ -92,7 +99,7 @@ def _get_apps(scheduler: Scheduler, apps: int, seconds: float) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    where = {"apps": apps, "connections": 10}
+    where = {"apps": apps, "connections": 10, "refused": len(refused)}
     emit("api", "get_apps_rate", len(times_s) / seconds, "requests/s", **where)
     emit("api", "get_apps_p50", percentile(times_s, 0.5) * 1000, "ms", **where)
     emit("api", "get_apps_p99", percentile(times_s, 0.99) * 1000, "ms", **where)
