@@ -19,7 +19,7 @@ import click
 from tests.simulation.minimise import minimise
 from tests.simulation.run import Simulation
 from tests.simulation.violation import Violation
-from tests.simulation.zoo import catch, mutants
+from tests.simulation.zoo import Catch, catch, mutants
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
@@ -82,19 +82,26 @@ def show_smallest(seed: int) -> int:
     return 1
 
 
-def show_zoo(name: str, seeds_max: int) -> int:
+def show_zoo(name: str, seeds_max: int, processes: int) -> int:
     """Run every mutant until it is caught; returns how many got away."""
+    chosen = [m.name for m in mutants() if name in {"all", m.name}]
     away = 0
-    for mutant in mutants():
-        if name not in {"all", mutant.name}:
-            continue
-        found = catch(mutant, range(seeds_max))
-        if found is None:
-            away += 1
-            click.echo(f"{mutant.name:<28} got away")
-        else:
-            click.echo(f"{mutant.name:<28} {found.promise:<9} {found.seed:>5}  {found.story[:90]}")
+    with multiprocessing.Pool(processes) as pool:
+        jobs = [(mutant, seeds_max) for mutant in chosen]
+        for mutant, found in pool.imap(_catch, jobs, chunksize=1):
+            told = "got away"
+            if found is not None:
+                told = f"{found.promise:<9} {found.seed:>5}  {found.story[:90]}"
+            away += found is None
+            click.echo(f"{mutant:<28} {told}")
+    click.echo(f"{len(chosen)} mutants, {away} got away")
     return away
+
+
+def _catch(job: tuple[str, int]) -> tuple[str, Catch | None]:
+    name, seeds_max = job
+    mutant = next(m for m in mutants() if m.name == name)
+    return name, catch(mutant, range(seeds_max))
 
 
 def _where() -> str:
@@ -121,7 +128,7 @@ def main() -> int:
     first, _, last = options.seeds.rpartition("..")
     seeds = range(int(first or 0), int(last))
     if options.zoo is not None:
-        return 1 if show_zoo(options.zoo, 2_000) else 0
+        return 1 if show_zoo(options.zoo, 2_000, options.processes) else 0
     if options.replay is not None:
         return show_smallest(options.replay) if options.minimise else replay(options.replay)
     failures = run_seeds(seeds, options.processes)

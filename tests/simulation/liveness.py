@@ -33,16 +33,17 @@ class Liveness:
 
     def look(self, leader: Process, now_ms: int, healed_ms: int | None) -> None:
         """Look at the leader; ``healed_ms`` is None as long as there are faults."""
-        if leader is not self._leader or not leader.is_alive:
+        o = self._mesos.options
+        is_prompt = healed_ms is not None or not (o.p_store_unavailable or o.p_store_unknown)
+        is_heard = leader.is_alive and leader.world.connected and is_prompt
+        if leader is not self._leader or not is_heard:
             self._leader = leader
             self._offers = {}
             self._waiting = {}
-        o = self._mesos.options
-        has_prompt_store = not (o.p_store_unavailable or o.p_store_unknown)
-        if leader.is_alive and (healed_ms is not None or has_prompt_store):
+        if is_heard:
             self._look_at_offers(leader, now_ms)
-        if healed_ms is not None and leader.is_alive:
             self._look_at_tasks(leader, now_ms)
+        if healed_ms is not None:
             self._look_at_discovery(now_ms, healed_ms)
 
     def _look_at_offers(self, leader: Process, now_ms: int) -> None:

@@ -278,6 +278,8 @@ class SimMesos:
             task.ignores_kill = self.faults.chance(
                 self.options.p_task_ignores_kill, f"{task.id} will ignore its first kill"
             )
+            if self.faults.chance(self.options.p_launch_lost, f"the launch of {task.id} is lost"):
+                continue
             agent.tasks[task.id] = task
             if not agent.is_up:
                 # The machine is gone, the master does not know yet: the launch leads nowhere.
@@ -569,6 +571,25 @@ class SimMesos:
                 self._reboot(agent)
             elif not agent.is_visible:
                 self._rejoin(agent)
+        present = {agent.agent.id for agent in self.agents}
+        for agent_id in [a for a in self.unreachable if a not in present]:
+            self._mark_gone(agent_id)
+        # Whatever was said while nobody listened is asked for anew.
+        self.disconnect()
+
+    def _mark_gone(self, agent_id: AgentId) -> None:
+        """An operator says that a machine never returns."""
+        self.gone[agent_id] = None
+        for task_id in self.unreachable.pop(agent_id):
+            self._tell(
+                ev.StatusUpdate(
+                    task_id=task_id,
+                    state=TaskState.GONE_BY_OPERATOR,
+                    agent_id=agent_id,
+                    source="SOURCE_MASTER",
+                    reason="REASON_SLAVE_REMOVED_BY_OPERATOR",
+                )
+            )
 
     # ----------------------------------------------------------------- helpers
 

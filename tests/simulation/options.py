@@ -47,6 +47,10 @@ class Options:
     """What each agent has."""
     p_agent_forgotten: float
     """The master forgets an agent that is gone, and answers UNKNOWN for its tasks."""
+    p_launch_lost: float
+    """The master takes a launch, the agent never hears of it."""
+    p_late_restart: float
+    """A scheduler that has died stays away for long."""
     mean_blind_ms: float
     """Between two times in which every health check fails, whatever the tasks do."""
     mean_damage_ms: float
@@ -94,6 +98,8 @@ class Options:
             has_alien=rng.random() < 0.3,
             cpus_milli=rng.choice([4_000, 4_000, 1_200]),
             p_agent_forgotten=maybe(0.6),
+            p_launch_lost=maybe(0.1),
+            p_late_restart=maybe(0.5),
             mean_blind_ms=rate(30_000),
             mean_damage_ms=rate(60_000),
         )

@@ -50,6 +50,7 @@ START_MS = 1_700_000_000_000
 CONVERGE_MS = 600_000
 RESTART_MS = 500
 SETTLE_MS = 30_000
+AWAY_MS = 25_000
 
 
 class Simulation:
@@ -185,8 +186,11 @@ class Simulation:
 
     def _supervise(self) -> None:
         """Start the scheduler again when it is dead, as an operating system would."""
-        if self.leader is not None and self.leader.is_alive:
+        is_alive = self.leader is not None and self.leader.is_alive
+        if is_alive:
             self.clock.after(RESTART_MS, self._supervise)
+        elif self.faults.chance(self.options.p_late_restart, "the scheduler stays away"):
+            self.clock.after(self.faults.rng.randint(1_000, AWAY_MS), self._start_process)
         else:
             self._start_process()
 
@@ -424,5 +428,4 @@ def _can_run(spec: AppSpec) -> bool:
     """Whether an app comes to rest by itself, whatever the cluster looks like."""
     is_modest = spec.instances <= 4 and not spec.constraints and not spec.require_ports
     is_plain = spec.update is None and spec.restart_policy is None
-    # Without a strategy a task on a machine that never returns is waited for without end.
-    return is_modest and is_plain and spec.cmd == "ok" and spec.unreachable_strategy is not None
+    return is_modest and is_plain and spec.cmd == "ok"
