@@ -111,7 +111,7 @@ class Scheduler:
             return 0, None
 
     def is_leading(self) -> bool:
-        status, info = self.ask("GET", "/v2/info")
+        status, info = self.ask("GET", "/v2/info?embed=egret")
         return status == 200 and info["elected"] and info["egret"]["mesosConnected"]
 
     def until_leading(self) -> None:
