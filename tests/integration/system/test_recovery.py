@@ -70,7 +70,7 @@ def test_a_crash_while_scaling_goes_on_to_the_new_number(egret: Egret, mesos: Me
 def test_a_crash_while_rolling_keeps_the_capacity_and_ends_at_the_new_version(
     egret: Egret, mesos: Mesos, moment: int
 ):
-    """S4, S5: never fewer than the minimum run, and never more than the maximum, seen from Mesos."""
+    """S4, S5: between the minimum and the maximum run at all times, seen from Mesos."""
     strategy = {"minimumHealthCapacity": 0.75, "maximumOverCapacity": 0.25}
     egret.deploy({**WEB, "instances": 8, "upgradeStrategy": strategy})
     old = egret.until_settled("/web", 8)
