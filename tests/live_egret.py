@@ -88,12 +88,14 @@ class LiveEgret:
 
 
 @contextlib.contextmanager
-def live_egret(config: ApiConfig | None = None) -> Iterator[LiveEgret]:
+def live_egret(
+    config: ApiConfig | None = None, settings: Settings | None = None
+) -> Iterator[LiveEgret]:
     """Run a scheduler until the block ends."""
     found: list[LiveEgret] = []
     ready, over = threading.Event(), threading.Event()
     thread = threading.Thread(
-        target=lambda: asyncio.run(_serve(config, found, ready, over)), name="live-egret"
+        target=lambda: asyncio.run(_serve(config, settings, found, ready, over)), name="live-egret"
     )
     thread.start()
     try:
@@ -105,13 +107,13 @@ def live_egret(config: ApiConfig | None = None) -> Iterator[LiveEgret]:
         assert not thread.is_alive(), "the scheduler does not stop"
 
 
-async def _serve(config, found, ready, over) -> None:
+async def _serve(config, settings, found, ready, over) -> None:
     (port,) = free_ports(1)
     bus, metrics = Bus(), Metrics()
     bus.subscribe(metrics.on_fact)
     surroundings = Surroundings(Steps(handle, settle, resume), rng=Random(1))
     store = MemoryStore(Codec(encode_spec, decode_spec))
-    runtime = Runtime(Settings(), store, surroundings, metrics, bus)
+    runtime = Runtime(settings or Settings(), store, surroundings, metrics, bus)
     mesos = GenerousMesos(runtime)
     runtime.connect_mesos(mesos.send)
     runtime.add_room(mesos)
