@@ -47,11 +47,11 @@ async def serving(answer: Any, *, tls: ssl.SSLContext | None = None):
     async def handle(reader, writer):
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             server.requests.append(await reader.readuntil(b"\r\n\r\n"))
-            if callable(answer):
-                await answer(reader, writer)
-            else:
+            if isinstance(answer, bytes):
                 writer.write(answer)
                 await writer.drain()
+            else:
+                await answer(reader, writer)
         writer.close()
         server.lost.set()
 
