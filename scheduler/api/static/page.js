@@ -77,7 +77,10 @@ function drawDeployments(deployments) {
   drawList("deploying", "deployments", deployments.map((deployment) => {
     const actions = deployment.currentActions.map((a) => `${a.action} ${a.app}`).join(", ");
     const step = `step ${deployment.currentStep} of ${deployment.totalSteps}`;
-    return [deployment.affectedApps.join(", "), `${step} for ${since(deployment.version)}: ${actions}`];
+    const own = deployment.egret || {};
+    const blocks = (own.blockedBy || []).map((block) => `${block.app}: ${block.message}`).join("; ");
+    const reason = own.paused ? `paused: ${own.paused}` : blocks || actions;
+    return [deployment.affectedApps.join(", "), `${step} for ${since(own.startedAt || deployment.version)}: ${reason}`];
   }));
 }
 
@@ -211,7 +214,7 @@ function drawStatus(info) {
 async function refresh() {
   const apps = "v2/apps?embed=apps.tasks,apps.lastTaskFailure";
   const [info, found, queue, deployments] = await Promise.all([
-    get("v2/info?embed=egret"), get(apps), get("v2/queue?embed=nearestMiss"), get("v2/deployments"),
+    get("v2/info?embed=egret"), get(apps), get("v2/queue?embed=nearestMiss"), get("v2/deployments?embed=egret"),
   ]);
   latest = { apps: found.apps, queue: queue.queue, deployments };
   drawStatus(info);
