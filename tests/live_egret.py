@@ -85,6 +85,7 @@ class GenerousMesos:
 class LiveEgret:
     url: str
     runtime: Runtime
+    loop: asyncio.AbstractEventLoop
 
 
 @contextlib.contextmanager
@@ -137,7 +138,7 @@ async def _serve(config, settings, found, ready, over) -> None:
     serving = asyncio.create_task(server.serve())
     while not (server.started and runtime.is_leading):
         await asyncio.sleep(0.01)
-    found.append(LiveEgret(f"http://127.0.0.1:{port}", runtime))
+    found.append(LiveEgret(f"http://127.0.0.1:{port}", runtime, asyncio.get_running_loop()))
     ready.set()
     await asyncio.to_thread(over.wait)
     app.state.api.hub.close()

@@ -1,6 +1,6 @@
 """Run the benchmarks; each prints one JSON line for each number.
 
-    python -m tests.perf [--quick] [core probes cluster]
+    python -m tests.perf [--quick] [core probes api cluster]
 
 ``--quick`` takes a few seconds and shows that they work; its numbers mean little. So do numbers of
 a machine that does other work meanwhile.
@@ -8,9 +8,9 @@ a machine that does other work meanwhile.
 
 import argparse
 
-from tests.perf import cluster, core, probes
+from tests.perf import api, cluster, core, probes
 
-BENCHES = {"core": core.run, "probes": probes.run, "cluster": cluster.run}
+BENCHES = {"core": core.run, "probes": probes.run, "api": api.run, "cluster": cluster.run}
 
 
 def main() -> None:
