@@ -133,7 +133,8 @@ class Mesos:
 
 
 def _executors(state: Fields) -> Iterator[Fields]:
-    for framework in objects(state.get("frameworks")):
+    # Mesos calls a framework completed on an agent as soon as nothing of it runs there.
+    for framework in objects(state.get("frameworks")) + objects(state.get("completed_frameworks")):
         yield from objects(framework.get("executors"))
         yield from objects(framework.get("completed_executors"))
 

@@ -80,13 +80,24 @@ def describe_state(agent: Agent) -> JsonObject:
                 "completed_executors": _executors(ended),
             }
         )
+    # A framework whose last executor here has ended; what it left can still be read.
+    past = {t.framework_id: None for t in agent.completed if t.framework_id not in agent.frameworks}
     return {
         "id": agent.id,
         "pid": f"slave(1)@127.0.0.1:{agent.port}",
         "hostname": agent.config.hostname,
         "version": VERSION,
         "frameworks": frameworks,
-        "completed_frameworks": [],
+        "completed_frameworks": [
+            {
+                "id": framework_id,
+                "executors": [],
+                "completed_executors": _executors(
+                    [t for t in agent.completed if t.framework_id == framework_id]
+                ),
+            }
+            for framework_id in past
+        ],
     }
 
 

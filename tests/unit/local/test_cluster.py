@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from scheduler.local import Cluster, Timing, make_agent_configs
+from scheduler.local.agent_api import describe_state
 from tests.contract.mesos.client import Json, Scheduler, framework_info, launch, request, task
 from tests.support import eventually
 
@@ -97,6 +98,24 @@ async def test_what_a_killed_executor_leaves_is_killed_before_its_tasks_fail(
         log = (executor.directory / "executor.log").read_text()
         assert "task_started" in log
         assert not (executor.directory / "stderr").exists()
+
+
+async def test_an_ended_task_is_shown_after_its_executor_has_left() -> None:
+    """Who looks for what a crashed task wrote looks later than that."""
+    async with Cluster(1, timing=FAST) as cluster:
+        agent = cluster.agents[0]
+        scheduler = await _subscribe(cluster)
+        await _launch(scheduler, "run", command="exit 3")
+        await scheduler.wait_state("run", "TASK_FAILED")
+        await eventually(lambda: not agent.tasks, what="its end is acknowledged")
+        executor = next(iter(agent.executors.values()))
+        assert executor.process is not None
+        executor.process.kill()
+        await eventually(lambda: not agent.frameworks, what="the framework is gone from the agent")
+        (framework,) = describe_state(agent)["completed_frameworks"]
+        (shown,) = framework["completed_executors"]
+        assert shown["tasks"][0]["id"] == "run"
+        assert shown["directory"] == str(executor.directory / "tasks/run")
 
 
 async def test_executors_hear_heartbeats_and_one_that_is_leaving_gets_no_task(
