@@ -97,7 +97,7 @@ OPERATIONS: dict[Handler, Operation] = {
     egret.release_brake: Operation(_ref("Brake"), ("seconds",), errors=_WRITE),
     info.teardown: Operation(_MESSAGE, ("confirm",), errors=(403, 409, 422, 503)),
     info.no_pods: Operation(errors=(403, 404), statuses=()),
-    info.refuse_pods: Operation(errors=(403, 422), statuses=()),
+    info.refuse_pods: Operation(errors=(403, 404, 422), statuses=()),
     stream_events: Operation(
         _TEXT, ("event_type",), errors=(405, 503), media_type="text/event-stream"
     ),

@@ -63,6 +63,7 @@ from scheduler.spec.wire import (
 )
 
 E = TypeVar("E", bound=StrEnum)
+D = TypeVar("D")
 _ARCHIVES = (".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz", ".zip", ".tar")
 SINGLE_INSTANCE_LABEL = "MARATHON_SINGLE_INSTANCE_APP"
 
@@ -127,7 +128,7 @@ def _or(value: T | None, default: T) -> T:
     return default if value is None else value
 
 
-def _enum(kind: type[E], value: str | None, default: E) -> E:
+def _enum(kind: type[E], value: str | None, default: D) -> E | D:
     # A word that is none of the choices has been reported by its bound.
     return kind(value) if value in set(kind) else default
 
@@ -400,7 +401,7 @@ def _unreachable(wire: WireApp, problems: list[Problem]) -> UnreachableStrategy 
             return UnreachableStrategy(
                 inactive_after_s=_or(given.inactive_after_seconds, 0),
                 expunge_after_s=_or(given.expunge_after_seconds, 0),
-                on_return=None if given.on_return is None else OnReturn(given.on_return),
+                on_return=_enum(OnReturn, given.on_return, None),
                 keep_both_s=_or(given.keep_both_seconds, 0),
             )
         case "disabled":

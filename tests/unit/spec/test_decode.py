@@ -596,3 +596,28 @@ def test_amounts_beyond_all_measure_are_refused_not_computed(fields, path):
         decode_app({"id": "/a", "cmd": "x", **fields}, SpecRules())
     assert path in [problem.path for problem in refused.value.problems]
     assert not refused.value.is_malformed
+
+
+def test_a_word_that_is_no_choice_is_refused_wherever_it_stands():
+    fields = {
+        "unreachableStrategy": {"onReturn": "maybe"},
+        "killSelection": "maybe",
+        "update": {"order": "maybe"},
+        "restartPolicy": {"mode": "maybe"},
+        "networks": [{"mode": "maybe"}],
+        "container": {"type": "maybe"},
+        "healthChecks": [{"protocol": "maybe"}],
+        "constraints": [["hostname", "maybe"]],
+    }
+    with pytest.raises(InvalidInput) as refused:
+        decode_app({"id": "/a", "cmd": "x", **fields}, SpecRules())
+    assert {problem.path for problem in refused.value.problems} >= {
+        "/unreachableStrategy/onReturn",
+        "/killSelection",
+        "/update/order",
+        "/restartPolicy/mode",
+        "/networks(0)/mode",
+        "/container/type",
+        "/healthChecks(0)/protocol",
+        "/constraints(0)",
+    }
