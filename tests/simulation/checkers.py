@@ -163,7 +163,8 @@ class Checkers(Watch):
             for i in active
         )
         if policy.canary_instances and target.is_rolling and is_old_left:
-            canaries = min(policy.canary_instances, spec.instances)
+            # One that came back from out of sight had been replaced meanwhile.
+            canaries = min(policy.canary_instances, spec.instances) + returned
             demand(new <= canaries, "S4", f"{app_id}: {new} canaries, at most {canaries} allowed")
 
     def _check_acknowledge(self, effect: fx.Acknowledge) -> None:
@@ -184,7 +185,7 @@ class Checkers(Watch):
         instance_id = InstanceId(name)
         stored = self.ledger.instances.get(instance_id)
         if stored is not None and stored.task_id == effect.task_id:
-            is_meant = stored.condition is Condition.KILLING
+            is_meant = stored.kill_reason is not None
             demand(is_meant, "S12", f"{effect.task_id} is killed, the store says {stored}")
             return
         is_ours = self.ledger.has_ended(instance_id, int(incarnation))
