@@ -12,12 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from scheduler.api.checkevents import check_events_of
 from scheduler.api.context import Api, ApiConfig, Handler
 from scheduler.api.errors import ApiError, on_error, to_response
 from scheduler.api.events import EventHub
 from scheduler.api.limits import BodyLimit, CommonHeaders, PlainPaths, SameSite
 from scheduler.api.openapi import show_openapi
 from scheduler.api.routes import TABLE
+from scheduler.core.effects import Fact
 from scheduler.runtime import Runtime
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -39,6 +41,12 @@ def create_app(runtime: Runtime, config: ApiConfig) -> Starlette:
     hub = EventHub(runtime.clock, config.event_clients_max, config.event_backlog_max)
     api = Api(runtime, config, hub)
     runtime.subscribe_facts(hub.on_fact)
+
+    def tell_of_checks(fact: Fact) -> None:
+        for kind, about in check_events_of(runtime.world, fact):
+            hub.send(kind, about)
+
+    runtime.subscribe_facts(tell_of_checks)
     table: list[tuple[str, dict[str, Handler]]] = [*TABLE, ("/openapi.json", {"GET": show_openapi})]
     app = Starlette(
         routes=[_route(api, path, handlers) for path, handlers in table],

@@ -181,3 +181,28 @@ async def test_an_apps_life_is_told_in_marathons_words(egret):
 async def test_the_stream_is_only_for_those_who_take_it(egret):
     answer = await egret.http.get("/v2/events", headers={"Accept": "application/json"})
     assert answer.status_code == 405
+
+
+async def test_health_checks_are_told_of_when_they_come_fail_and_go(egret):
+    hub = egret.app.state.api.hub
+    hub.backlog_max = 1000
+    async with listening(hub) as listener:
+        checks = [{"protocol": "HTTP", "path": "/"}, {"protocol": "TCP"}]
+        created = await egret.deploy("/a", healthChecks=checks)
+        (task_id,) = await egret.run_tasks()
+        await egret.probe(task_id, alive=True, index=0)
+        await egret.probe(task_id, alive=True, index=1)
+        await egret.deployments_done()
+        await egret.http.patch("/v2/apps/a", json={"instances": 2})
+        await egret.probe(task_id, alive=False, index=1)
+        await egret.http.delete("/v2/apps/a")
+        await eventually(lambda: "remove_health_check_event" in listener.kinds(), what="the end")
+        told = [(kind, about) for kind, about, _ in listener.events() if "health_check" in kind]
+    assert [(kind, about.get("healthCheck", {}).get("protocol")) for kind, about in told] == [
+        ("add_health_check_event", "HTTP"),
+        ("add_health_check_event", "TCP"),
+        ("failed_health_check_event", "TCP"),
+        ("remove_health_check_event", None),
+    ]
+    assert told[0][1]["version"] == created.json()["version"]
+    assert task_id.startswith(told[2][1]["taskId"])
