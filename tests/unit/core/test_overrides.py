@@ -2,7 +2,8 @@
 
 from attrs import evolve
 
-from scheduler.core.effects import Kill, Refusal, Rejected, Released, Reply
+from scheduler.core.batch import Batch
+from scheduler.core.effects import Answer, Kill, Refusal, Rejected, Released, Reply
 from scheduler.core.events import KillUnknown, ReleaseBrake, Tick
 from scheduler.core.ids import InstanceId, RequestId, TaskId
 from scheduler.core.instance import Condition, TaskState
@@ -26,7 +27,7 @@ def lose_sight_of_two(g: Game) -> None:
         g.put(evolve(lost, id=InstanceId(f"web.instance-{number}")))
 
 
-def answer_in(batch):
+def answer_in(batch: Batch) -> Answer:
     (reply,) = effects_in(batch, Reply)
     return reply.answer
 

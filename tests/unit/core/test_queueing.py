@@ -2,23 +2,33 @@
 
 from attrs import evolve
 
-from scheduler.core.effects import Accepted, QueuedChangeFailed, Refusal, Rejected, Reply
+from scheduler.core.batch import Batch
+from scheduler.core.effects import Accepted, Answer, QueuedChangeFailed, Refusal, Rejected, Reply
 from scheduler.core.events import CancelDeployment, ChangeApps
-from scheduler.core.ids import AppId, RequestId
+from scheduler.core.ids import AppId, DeploymentId, RequestId
 from scheduler.core.wishes import Removal, Upsert
 from scheduler.core.world import World
 from tests.unit.core.game import WEB, Game, effects_in, facts_in, spec
 
 
-def answer_in(batch):
+def answer_in(batch: Batch) -> Answer:
     (reply,) = effects_in(batch, Reply)
     return reply.answer
 
 
-def deploy(game: Game, cmd: str, **how: bool):
+def accepted_in(batch: Batch) -> DeploymentId:
+    """Return the deployment that was promised."""
+    answer = answer_in(batch)
+    assert isinstance(answer, Accepted)
+    assert answer.deployment_id is not None
+    return answer.deployment_id
+
+
+def deploy(game: Game, cmd: str, *, force: bool = False, queue: bool = False) -> Batch:
     app = game.world.live_app(AppId(WEB))
     upsert = Upsert(spec(cmd=cmd), None if app is None else app.version)
-    return game.send(ChangeApps(RequestId(1), upserts=(upsert,), **how))
+    change = ChangeApps(RequestId(1), upserts=(upsert,), force=force, queue=queue)
+    return game.send(change)
 
 
 def busy() -> Game:
@@ -31,9 +41,8 @@ def busy() -> Game:
 
 def test_a_change_of_a_locked_app_waits_when_asked() -> None:
     game = busy()
-    answer = answer_in(deploy(game, "two", queue=True))
-    assert isinstance(answer, Accepted)
-    assert list(game.world.queued) == [answer.deployment_id]
+    deployment_id = accepted_in(deploy(game, "two", queue=True))
+    assert list(game.world.queued) == [deployment_id]
     assert game.world.spec_of(AppId(WEB)).cmd == "one"
 
 
@@ -54,9 +63,9 @@ def test_a_change_of_a_free_app_does_not_wait() -> None:
 def test_it_begins_under_its_own_id_when_the_app_is_free() -> None:
     game = busy()
     (first,) = game.world.deployments
-    answer = answer_in(deploy(game, "two", queue=True))
+    deployment_id = accepted_in(deploy(game, "two", queue=True))
     game.send(CancelDeployment(RequestId(2), first, force=True))
-    assert list(game.world.deployments) == [answer.deployment_id]
+    assert list(game.world.deployments) == [deployment_id]
     assert game.world.spec_of(AppId(WEB)).cmd == "two"
     assert not game.world.queued
 
@@ -64,10 +73,10 @@ def test_it_begins_under_its_own_id_when_the_app_is_free() -> None:
 def test_a_second_change_of_the_app_is_refused() -> None:
     """What it would be derived from is not there yet."""
     game = busy()
-    queued = answer_in(deploy(game, "two", queue=True))
+    queued = accepted_in(deploy(game, "two", queue=True))
     answer = answer_in(deploy(game, "three", queue=True))
     assert isinstance(answer, Rejected)
-    assert answer.deployment_ids == (queued.deployment_id,)
+    assert answer.deployment_ids == (queued,)
 
 
 def test_a_forced_change_goes_before_and_drops_what_waits() -> None:
@@ -80,8 +89,8 @@ def test_a_forced_change_goes_before_and_drops_what_waits() -> None:
 
 def test_what_waits_can_be_cancelled() -> None:
     game = busy()
-    queued = answer_in(deploy(game, "two", queue=True))
-    answer = answer_in(game.send(CancelDeployment(RequestId(2), queued.deployment_id)))
+    queued = accepted_in(deploy(game, "two", queue=True))
+    answer = answer_in(game.send(CancelDeployment(RequestId(2), queued)))
     assert isinstance(answer, Accepted)
     assert not game.world.queued
 
@@ -90,18 +99,18 @@ def test_a_change_that_has_no_app_any_more_fails_visibly() -> None:
     """A cancelled deployment took the app away for which the change waited."""
     game = busy()
     (first,) = game.world.deployments
-    queued = answer_in(deploy(game, "two", queue=True))
+    queued = accepted_in(deploy(game, "two", queue=True))
     batch = game.send(CancelDeployment(RequestId(2), first))
     (fact,) = facts_in(batch, QueuedChangeFailed)
-    assert fact.deployment_id == queued.deployment_id
+    assert fact.deployment_id == queued
 
 
 def test_what_waits_survives_a_restart() -> None:
     game = busy()
-    queued = answer_in(deploy(game, "two", queue=True))
+    queued = accepted_in(deploy(game, "two", queue=True))
     again = World(game.world.settings)
     again.load(game.history)
-    assert again.queued[queued.deployment_id] == game.world.queued[queued.deployment_id]
+    assert again.queued[queued] == game.world.queued[queued]
 
 
 def test_a_removal_can_wait_too() -> None:
@@ -116,6 +125,7 @@ def test_a_removal_can_wait_too() -> None:
 def test_queueing_twice_the_same_definition_gives_two_answers() -> None:
     game = busy()
     app = game.world.live_app(AppId(WEB))
+    assert app is not None
     other = evolve(spec(), id=AppId("/other"))
     game.send(ChangeApps(RequestId(4), upserts=(Upsert(other, None),)))
     both = (Upsert(spec(cmd="two"), app.version), Upsert(evolve(other, cmd="x"), None))
