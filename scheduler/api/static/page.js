@@ -78,7 +78,9 @@ function drawDeployments(deployments) {
     const actions = deployment.currentActions.map((a) => `${a.action} ${a.app}`).join(", ");
     const step = `step ${deployment.currentStep} of ${deployment.totalSteps}`;
     const own = deployment.egret || {};
-    const blocks = (own.blockedBy || []).map((block) => `${block.app}: ${block.message}`).join("; ");
+    const isSingle = deployment.affectedApps.length === 1;
+    const said = (block) => (isSingle ? block.message : `${block.app}: ${block.message}`);
+    const blocks = (own.blockedBy || []).map(said).join("; ");
     const reason = own.paused ? `paused: ${own.paused}` : blocks || actions;
     return [deployment.affectedApps.join(", "), `${step} for ${since(own.startedAt || deployment.version)}: ${reason}`];
   }));
