@@ -67,6 +67,55 @@ async def test_a_page_of_another_site_cannot_write(egret):
     assert answer.status_code == 201
 
 
+class TestUnderItsOwnNames:
+    """What a page reads through a name that it made mean this machine is the page's no more."""
+
+    @pytest.fixture
+    def setup(self):
+        return Setup(config=ApiConfig(host_names=frozenset({"egret", "egret.example"})))
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "egret",
+            "egret.example:8080",
+            "EGRET.example",
+            "egret.example.",
+            "localhost:9",
+            "a.localhost",
+            "127.0.0.1:80",
+            "127.8.8.8",
+            "[::1]:80",
+        ],
+    )
+    async def test_it_answers(self, egret, host):
+        assert (await egret.http.get("/v2/apps", headers={"Host": host})).status_code == 200
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "evil.example",
+            "evil.example:8080",
+            "localhost.evil.example",
+            "evillocalhost",
+            "[::1",
+            "",
+            "egret@evil.example",
+            "10.0.0.1",
+            "evil.example/egret",
+        ],
+    )
+    async def test_another_name_is_refused_whatever_is_asked(self, egret, host):
+        headers = {"Host": host, "Origin": f"http://{host}"}
+        for answer in (
+            await egret.http.get("/v2/apps", headers=headers),
+            await egret.http.post("/v2/apps", json={"id": "/a", "cmd": "x"}, headers=headers),
+        ):
+            assert answer.status_code == 403
+            assert "--webui-url" in answer.json()["message"]
+        assert not egret.runtime.world.apps
+
+
 async def test_info_names_versions_leader_and_framework(egret):
     info = (await egret.http.get("/v2/info")).json()
     assert (info["name"], info["elected"], info["frameworkId"]) == ("marathon", True, "fw-1")
