@@ -275,6 +275,7 @@ def _api_config(
     return ApiConfig(
         version=_VERSION,
         leader_address=config.public_address,
+        host_names=config.host_names,
         rules=SpecRules(
             default_role=config.mesos_role,
             containerizers=frozenset(name.upper() for name in config.containerizers),

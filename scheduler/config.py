@@ -127,6 +127,14 @@ class Config:
         return str(HostPort(self.hostname, self.http.port) if self.http.is_anywhere else self.http)
 
     @property
+    def host_names(self) -> frozenset[str] | None:
+        """What requests may call this scheduler by; None: anything, for it is open on purpose."""
+        if self.insecure:
+            return None
+        shown = urlsplit(self.webui_url).hostname or ""
+        return frozenset({self.http.host.lower(), self.hostname.lower(), shown})
+
+    @property
     def as_marathon(self) -> dict[str, Any]:
         """The same by the names and in the units of Marathon's flags, as /v2/info shows them."""
         return {
@@ -355,7 +363,7 @@ OPTIONS: tuple[Option, ...] = (
            "most connections from one address; this machine's own have no limit",
            metavar="NUMBER"),
     Option("--insecure", _switch, "false",
-           "serve other machines although nobody has to authenticate"),
+           "serve other machines, under any name, although nobody has to authenticate"),
     Option("--hostname", _text, None,
            "name under which others reach this scheduler; default: this machine's", "--hostname"),
     Option("--webui-url", _url, None,

@@ -42,6 +42,9 @@ class ApiConfig:
     """Egret's own; Marathon's compatible version is fixed in ``info``."""
     leader_address: str = "127.0.0.1:8080"
     """``host:port`` under which clients reach the leader: what /v2/leader answers."""
+    host_names: frozenset[str] | None = None
+    """What requests may call us by, in lower case, beside the names of the machine itself; None:
+    anything."""
     rules: SpecRules = SpecRules()
     marathon_config: Mapping[str, Any] = field(factory=dict[str, Any])
     """Shown by /v2/info under the names of Marathon's flags; must hold no secret."""

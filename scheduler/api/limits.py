@@ -1,5 +1,6 @@
 """Refuse what is too large or comes from another site, before anything of it is read."""
 
+import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -52,6 +53,46 @@ def _is_large(scope: Scope) -> bool:
 
 def _too_large(limit: int) -> ApiError:
     return ApiError(413, f"The body is larger than {limit} bytes", headers={"Connection": "close"})
+
+
+class KnownHosts:
+    """Refuse requests for a name that is not ours, when nobody has to authenticate.
+
+    A web page may let its own name mean this machine (DNS rebinding); to the browser what it then
+    reads and writes here is of the page's own site, and only the name gives it away. What names no
+    host at all is no browser.
+    """
+
+    def __init__(self, app: ASGIApp, names: frozenset[str] | None) -> None:
+        self._app = app
+        self._names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host = _header(scope, b"host") if scope["type"] == "http" else None
+        if host is None or self._names is None or _is_known(host, self._names):
+            await self._app(scope, receive, send)
+            return
+        await to_response(
+            ApiError(
+                403,
+                f"This scheduler does not go by the name {host!r}: give it that name with"
+                " --hostname or --webui-url, or --insecure to let it take any",
+            )
+        )(scope, receive, send)
+
+
+def _is_known(host: str, names: frozenset[str]) -> bool:
+    """Compare without the port: it differs behind a proxy or a tunnel."""
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+    except ValueError:
+        return False
+    if name in names or name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 class SameSite:

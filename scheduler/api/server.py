@@ -16,7 +16,7 @@ from scheduler.api.checkevents import check_events_of
 from scheduler.api.context import Api, ApiConfig, Handler
 from scheduler.api.errors import ApiError, on_error, to_response
 from scheduler.api.events import EventHub
-from scheduler.api.limits import BodyLimit, CommonHeaders, PlainPaths, SameSite
+from scheduler.api.limits import BodyLimit, CommonHeaders, KnownHosts, PlainPaths, SameSite
 from scheduler.api.openapi import show_openapi
 from scheduler.api.routes import TABLE
 from scheduler.core.effects import Fact
@@ -60,6 +60,7 @@ def create_app(runtime: Runtime, config: ApiConfig) -> Starlette:
                 },
             ),
             Middleware(GZipMiddleware, minimum_size=1024, compresslevel=1),
+            Middleware(KnownHosts, names=config.host_names),
             Middleware(SameSite),
             Middleware(BodyLimit, body_max=config.body_max, large_body_max=config.large_body_max),
             Middleware(PlainPaths),

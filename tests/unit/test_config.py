@@ -130,6 +130,14 @@ def test_the_machine_itself_is_always_let_in(address: str):
     assert load_config({**MASTER, "http": address}, {}).http.is_loopback
 
 
+def test_the_names_it_goes_by_are_those_it_was_given():
+    """A page of another site may let its own name mean this machine."""
+    given = {**MASTER, "hostname": "H1.example", "webui_url": "https://Egret.example:9/x"}
+    names = load_config(given, {}).host_names
+    assert names == {"127.0.0.1", "h1.example", "egret.example"}
+    assert load_config({**given, "insecure": "true"}, {}).host_names is None
+
+
 def test_the_address_for_others_is_never_the_one_that_means_anywhere():
     config = load_config({**MASTER, "http": "0.0.0.0:80", "insecure": "true", "hostname": "h1"}, {})
     assert config.public_address == "h1:80"

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,19 @@ def test_a_killed_scheduler_comes_back_as_the_same_framework_and_touches_no_task
     assert running(scheduler) == before
     mine = [task for task in cluster.tasks() if task["id"] in before]
     assert {task["state"] for task in mine} == {"TASK_RUNNING"}
+
+
+def test_a_scheduler_answers_only_to_the_names_it_was_given(scheduler: Scheduler):
+    """Nobody has to authenticate, and a web page may let its own name mean this machine."""
+    scheduler.start("--webui-url", "https://egret.example/")
+    scheduler.until_leading()
+    found: list[int] = []
+    for host in ("egret.example", "evil.example"):
+        connection = HTTPConnection("127.0.0.1", scheduler.port, timeout=DEADLINE_S)
+        connection.request("GET", "/v2/apps", headers={"Host": host})
+        found.append(connection.getresponse().status)
+        connection.close()
+    assert found == [200, 403]
 
 
 @pytest.mark.parametrize("crashpoint", CRASHES)
