@@ -100,7 +100,10 @@ def _filled(
 ) -> AppSpec:
     ports = list(service_ports(spec))
     known = () if before is None or before.require_ports else service_ports(before)
-    kept = [port if first <= port <= last and port not in ports else 0 for port in known]
+    kept = [
+        port if first <= port <= last and port not in (*ports, *known[:index]) else 0
+        for index, port in enumerate(known)
+    ]
     for index, port in enumerate(ports):
         if not port and index < len(kept) and kept[index]:
             ports[index], kept[index] = kept[index], 0
