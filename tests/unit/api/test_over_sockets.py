@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -44,6 +45,33 @@ async def test_a_client_that_hangs_up_is_forgotten(egret, base):
         await anext(stream.aiter_lines())
         assert hub.clients == 1
     await eventually(lambda: hub.clients == 0, what="the client to be forgotten")
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+async def test_who_sends_too_much_and_then_reads_is_told_so(egret, base, is_chunked):
+    """Closed on while it sends, it would see the connection reset and not the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(base).port)
+    part, parts = b" " * 65_536, 480
+    length = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {len(part) * parts}"
+    head = f"POST /v2/apps HTTP/1.1\r\nHost: egret\r\nConnection: close\r\n{length}\r\n\r\n"
+    writer.write(head.encode())
+    for _ in range(parts):
+        writer.write(b"%x\r\n%s\r\n" % (len(part), part) if is_chunked else part)
+        await writer.drain()
+    if is_chunked:
+        writer.write(b"0\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.1 413 ")
+    writer.close()
+
+
+async def test_who_asks_first_is_told_before_it_sends(egret, base):
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(base).port)
+    writer.write(
+        b"POST /v2/apps HTTP/1.1\r\nHost: egret\r\n"
+        b"Content-Length: 100000000\r\nExpect: 100-continue\r\n\r\n"
+    )
+    assert (await reader.read()).startswith(b"HTTP/1.1 413 ")
+    writer.close()
 
 
 async def test_a_large_body_is_read_and_a_larger_one_is_not(egret, base):
