@@ -5,7 +5,9 @@ from attrs import evolve
 from scheduler.core import effects as fx
 from scheduler.core import events as ev
 from scheduler.core.app import AppSpec, PortDefinition
+from scheduler.core.ids import DeploymentId
 from scheduler.core.instance import Condition
+from scheduler.core.records import Kind
 from scheduler.core.world import World
 from tests.simulation.ledger import Ledger
 from tests.simulation.violation import demand
@@ -20,6 +22,8 @@ def check_answer(ledger: Ledger, world: World, command: ev.Command, answer: fx.A
     if isinstance(answer, fx.Accepted) and answer.deployment_id is not None:
         _check_deployment(ledger, command, answer)
     if isinstance(command, ev.ChangeApps) and isinstance(answer, fx.Accepted):
+        if _check_queued(ledger, command, answer):
+            return
         for upsert in command.upserts:
             _check_upsert(ledger, world, upsert, answer)
         for removal in command.removals:
@@ -37,10 +41,12 @@ def check_answer(ledger: Ledger, world: World, command: ev.Command, answer: fx.A
 def _check_deployment(ledger: Ledger, command: ev.Command, answer: fx.Accepted) -> None:
     """The deployment was stored; one that takes back nothing is over as it begins."""
     if isinstance(command, ev.CancelDeployment):
-        cancelled = ledger.deployments_ever.get(command.deployment_id)
-        assert cancelled is not None
-        is_over = command.deployment_id not in ledger.owners.values()
+        tables = (ledger.rows[Kind.DEPLOYMENT], ledger.rows[Kind.QUEUED])
+        is_over = not any(command.deployment_id in table for table in tables)
         demand(is_over, "S7", f"{command.deployment_id} was cancelled and is stored still")
+        cancelled = ledger.deployments_ever.get(command.deployment_id)
+        if cancelled is None:
+            return
         if answer.deployment_id not in ledger.deployments_ever:
             # What it changed may be changed again already, or may never have been different.
             for change in cancelled.changes:
@@ -49,10 +55,20 @@ def _check_deployment(ledger: Ledger, command: ev.Command, answer: fx.Accepted) 
                 is_left = change.before != change.after and present == change.after
                 demand(not is_left, "S10", f"{change.app_id} was left at {present} by a cancel")
         return
-    is_stored = answer.deployment_id in ledger.deployments_ever or any(
-        answer.deployment_id in table for table in ledger.rows.values()
-    )
+    known = (ledger.deployments_ever, ledger.queued_ever)
+    is_stored = any(answer.deployment_id in ids for ids in known)
     demand(is_stored, "S7", f"deployment {answer.deployment_id} was accepted and is not stored")
+
+
+def _check_queued(ledger: Ledger, command: ev.ChangeApps, answer: fx.Accepted) -> bool:
+    """Whether a change was queued; then all of it is stored until it begins."""
+    queued = ledger.queued_ever.get(DeploymentId(str(answer.deployment_id)))
+    if queued is None:
+        return False
+    wanted = [_without_ports(upsert.spec) for upsert in command.upserts]
+    is_whole = [_without_ports(upsert.spec) for upsert in queued.upserts] == wanted
+    demand(is_whole, "S7", f"{queued.app_ids}: {command} was queued as {queued}")
+    return True
 
 
 def _check_upsert(ledger: Ledger, world: World, upsert: ev.Upsert, answer: fx.Accepted) -> None:

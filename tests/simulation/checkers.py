@@ -43,6 +43,8 @@ class Checkers(Watch):
         self.offers: dict[Process, dict[OfferId, Offer]] = {}
         """Process → offers that it knows of and may use."""
         self.updates: dict[str, ev.StatusUpdate] = {}
+        self.allowed_kills: dict[TaskId, None] = {}
+        """Unknown tasks that an operator asked to kill."""
         self.left_mixed: dict[AppId, None] = {}
         """Apps whose last deployment was stopped on its way, as a user asked."""
 
@@ -67,6 +69,8 @@ class Checkers(Watch):
         demand(is_same, "S13", f"subscribes as {framework_id}, the store says {known}")
 
     def posted(self, process: Process, command: ev.Command) -> None:
+        if isinstance(command, ev.KillUnknown):
+            self.allowed_kills.update(dict.fromkeys(command.task_ids))
         if isinstance(command, ev.ChangeApps):
             self.ledger.removals_asked.update({r.app_id: None for r in command.removals})
 
@@ -188,7 +192,8 @@ class Checkers(Watch):
             is_meant = stored.kill_reason is not None
             demand(is_meant, "S12", f"{effect.task_id} is killed, the store says {stored}")
             return
-        is_ours = self.ledger.has_ended(instance_id, int(incarnation))
+        is_allowed = effect.task_id in self.allowed_kills
+        is_ours = is_allowed or self.ledger.has_ended(instance_id, int(incarnation))
         demand(is_ours, "S12", f"{effect.task_id} is killed without proof that it is ours")
 
     def replied(self, process: Process, command: ev.Command, answer: fx.Answer) -> None:
@@ -211,6 +216,8 @@ class Checkers(Watch):
 
     def _check_brake(self, process: Process, fact: fx.UnhealthyKill) -> None:
         """Brake: while most checks fail at once nothing is killed for being unhealthy."""
+        if process.world.brake_released_until_ms is not None:
+            return
         settings = process.world.settings
         once_healthy = failing = 0
         others = [i for i in process.world.instances.values() if i.id != fact.instance.id]
@@ -233,6 +240,9 @@ class Checkers(Watch):
         """S10: a step is over only when its apps are as it wants them."""
         for action in fact.step.actions:
             if action.kind is ActionKind.START:
+                continue
+            if self.ledger.owners.get(action.app_id, fact.deployment.id) != fact.deployment.id:
+                # The next deployment of the app has begun in the same step, from a queue.
                 continue
             change = next(c for c in fact.deployment.changes if c.app_id == action.app_id)
             version = None

@@ -46,17 +46,22 @@ def ceiling_of(spec: AppSpec) -> int:
     return max(ceiling, 1)
 
 
+def is_beside(instance: Instance) -> bool:
+    """Whether an app does not count on it: given up, or back beside its replacement."""
+    is_back = instance.spare_until_ms is not None and instance.condition is Condition.RUNNING
+    return is_back or instance.condition is Condition.UNREACHABLE_INACTIVE
+
+
 def may_live(instance: Instance) -> bool:
     """Whether a task of the instance may be alive, as far as it is still counted on."""
-    return instance.condition not in {Condition.SCHEDULED, Condition.UNREACHABLE_INACTIVE}
+    return instance.condition is not Condition.SCHEDULED and not is_beside(instance)
 
 
 def fills_a_place(instance: Instance) -> bool:
     """Whether the instance stands for one of those that are wanted."""
     if is_done(instance):
         return True
-    is_given_up = instance.condition is Condition.UNREACHABLE_INACTIVE
-    return instance.goal is Goal.RUNNING and not is_given_up
+    return instance.goal is Goal.RUNNING and not is_beside(instance)
 
 
 def is_done(instance: Instance) -> bool:
@@ -73,7 +78,7 @@ def is_complete(
     instances: Iterable[Instance], config_version: Version | None, spec: AppSpec | None
 ) -> bool:
     """Whether an app is just as wanted: nothing too few, too many, too old or not serving."""
-    present = [i for i in instances if i.condition is not Condition.UNREACHABLE_INACTIVE]
+    present = [i for i in instances if not is_beside(i)]
     if spec is None:
         return not present
     return len(present) == spec.instances and all(

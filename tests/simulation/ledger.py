@@ -23,6 +23,7 @@ from scheduler.core.records import (
     Framework,
     Kind,
     Put,
+    Queued,
     Record,
 )
 from scheduler.core.settings import Settings
@@ -54,6 +55,7 @@ class Ledger:
         self.versions_ever: dict[AppId, dict[Version, AppVersion]] = {}
         self.delays: dict[tuple[AppId, Version], Delay] = {}
         self.deployments_ever: dict[DeploymentId, Deployment] = {}
+        self.queued_ever: dict[DeploymentId, Queued] = {}
         self.owners: dict[AppId, DeploymentId] = {}
         self.removals_asked: dict[AppId, None] = {}
         """Apps that a user asked to remove, at any time."""
@@ -94,6 +96,7 @@ class Ledger:
             Kind.INSTANCE: {**world.instances},
             Kind.FAILURE: {**world.failures},
             Kind.ENDED: {**world.ended},
+            Kind.QUEUED: {**world.queued},
             Kind.ROLLOUT: {**world.rollouts},
             Kind.VERSION: {
                 f"{app_id}@{version}": value
@@ -130,6 +133,9 @@ class Ledger:
                 case Kind.APP:
                     assert value is None or isinstance(value, App)
                     self._app(AppId(record.key), value, batch)
+                case Kind.QUEUED:
+                    if isinstance(value, Queued):
+                        self.queued_ever[value.id] = value
                 case Kind.FRAMEWORK:
                     self._framework(value)
                 case Kind.VERSION:

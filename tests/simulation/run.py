@@ -17,6 +17,7 @@ from scheduler.core.app import (
     Backoff,
     Constraint,
     HealthCheck,
+    OnReturn,
     Operator,
     PortDefinition,
     Resources,
@@ -243,20 +244,23 @@ class Simulation:
         app_id = AppId(f"/app{rng.randrange(self.options.apps)}")
         app = world.live_app(app_id)
         request_id = RequestId(next(self.requests))
-        force = rng.random() < 0.4
+        force, queue = rng.random() < 0.4, rng.random() < 0.3
         roll = rng.random()
         if app is None or roll < 0.45:
             others = [AppId(f"/app{index}") for index in range(self.options.apps)]
             more = rng.sample(others, min(len(others), 3)) if rng.random() < 0.2 else []
             chosen = dict.fromkeys([app_id, *more])
             upserts = tuple(self._upsert(world, chosen_id) for chosen_id in chosen)
-            return ev.ChangeApps(request_id, upserts=upserts, force=force)
+            return ev.ChangeApps(request_id, upserts=upserts, force=force, queue=queue)
         if roll < 0.55:
-            return ev.ChangeApps(request_id, removals=(ev.Removal(app_id, None),), force=force)
+            removals = (ev.Removal(app_id, None),)
+            return ev.ChangeApps(request_id, removals=removals, force=force, queue=queue)
         if roll < 0.65:
-            return ev.ChangeApps(request_id, restarts=(app_id,), force=force)
+            return ev.ChangeApps(request_id, restarts=(app_id,), force=force, queue=queue)
+        if roll < 0.67:
+            return self._override(world, request_id)
         if roll < 0.8 and world.deployments:
-            deployment_id = rng.choice(list(world.deployments))
+            deployment_id = rng.choice([*world.deployments, *world.queued])
             if rng.random() < 0.5:
                 return ev.CancelDeployment(request_id, deployment_id, force=force)
             return ev.SteerDeployment(request_id, deployment_id, rng.choice(list(ev.Steering)))
@@ -267,6 +271,12 @@ class Simulation:
         return ev.KillTasks(
             request_id, killed, scale=rng.random() < 0.3, wipe=rng.random() < 0.3, force=force
         )
+
+    def _override(self, world: World, request_id: RequestId) -> ev.Command:
+        """Release the brake, or end tasks that nobody knows."""
+        if world.unknown_tasks and self.user.random() < 0.5:
+            return ev.KillUnknown(request_id, tuple(world.unknown_tasks))
+        return ev.ReleaseBrake(request_id, for_s=self.user.choice([0, 30]))
 
     def _upsert(self, world: World, app_id: AppId) -> ev.Upsert:
         """Define an app anew, or scale it."""
@@ -300,6 +310,9 @@ class Simulation:
                 [
                     UnreachableStrategy(inactive_s, inactive_s + rng.choice([0, 20])),
                     UnreachableStrategy(inactive_s, inactive_s),
+                    UnreachableStrategy(
+                        inactive_s, inactive_s + 20, rng.choice(list(OnReturn)), keep_both_s=10
+                    ),
                     None,
                 ]
             ),
@@ -365,6 +378,10 @@ class Simulation:
             ev.Upsert(self._spec(app_id, sound=True), world.apps[app_id].version)
             for app_id in chosen
         )
+        for queued in list(world.queued.values()):
+            # What begins only now must be able to run as well.
+            if not all(_can_run(upsert.spec) for upsert in queued.upserts):
+                leader.post(ev.CancelDeployment(RequestId(next(self.requests)), queued.id))
         if upserts:
             request_id = RequestId(next(self.requests))
             leader.post(ev.ChangeApps(request_id, upserts=upserts, force=True))
@@ -388,6 +405,7 @@ class Simulation:
             f"deployment {d.id} of {[c.app_id for c in d.changes]} at step {d.current_step}"
             for d in world.deployments.values()
         ]
+        found += [f"change {queued_id} waits" for queued_id in world.queued]
         found += [f"{app.id} is still being removed" for app in world.apps.values() if app.removed]
         for app_id, app in world.apps.items():
             version = None if app.removed else world.version_of(app_id)
