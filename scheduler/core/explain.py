@@ -87,7 +87,7 @@ class _Counts:
 
     def __init__(self, world: World, app_id: AppId, target: Target) -> None:
         wanted = world.tally(app_id, target.config_version)
-        tallies = world.tallies[app_id].values()
+        tallies = world.tallies.get(app_id, {}).values()
         self.scheduled = wanted.count(Bucket.SCHEDULED)
         self.pending = wanted.count(Bucket.PENDING)
         self.unhealthy = wanted.count(Bucket.UNHEALTHY) + wanted.count(Bucket.UNPROVEN)

@@ -94,6 +94,9 @@ def _wrong_buckets(world: World) -> Iterator[str]:
         if ids
     }
     yield from _differences("bucket", found, wanted)
+    for app_id, tallies in world.tallies.items():
+        if not all(tally.total for tally in tallies.values()) or not tallies:
+            yield f"{app_id} has a tally of nothing"
 
 
 def _wrong_places(world: World) -> Iterator[str]:

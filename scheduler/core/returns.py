@@ -46,7 +46,7 @@ def _keep_both(batch: Batch, returned: Instance, strategy: UnreachableStrategy) 
 def _is_surplus(world: World, returned: Instance) -> bool:
     """Whether more tasks live than are wanted; a replacement not launched yet just goes."""
     target = target_of(world, returned.app_id)
-    tallies = world.tallies[returned.app_id].values()
+    tallies = world.tallies.get(returned.app_id, {}).values()
     living = sum(tally.active - tally.count(Bucket.SCHEDULED) for tally in tallies)
     return living > target.instances
 

@@ -116,7 +116,8 @@ def _sides(world: World, app_id: AppId, target: Target) -> tuple[list[Tally], li
     those of other versions first in line when some must go.
     """
     wanted = world.tally(app_id, target.config_version)
-    others = [tally for tally in world.tallies[app_id].values() if tally is not wanted]
+    of_app = world.tallies.get(app_id, {}).values()
+    others = [tally for tally in of_app if tally is not wanted]
     if target.is_rolling:
         return [wanted], others
     return [*others, wanted], []

@@ -224,13 +224,10 @@ class World:
         return None if app is None or app.removed else app
 
     def tally(self, app_id: AppId, version: Version) -> Tally:
+        """Return the counts of one version, to read: without instances it has none of its own."""
         of_app = self.tallies.get(app_id)
-        if of_app is None:
-            of_app = self.tallies[app_id] = {}
-        tally = of_app.get(version)
-        if tally is None:
-            tally = of_app[version] = Tally()
-        return tally
+        tally = None if of_app is None else of_app.get(version)
+        return Tally() if tally is None else tally
 
     def instances_of(self, app_id: AppId) -> Iterator[Instance]:
         """Yield an app's instances, by version and bucket: for display, never to decide."""
@@ -341,16 +338,36 @@ class World:
             return
         if left is not None and before is not None:
             app_id, version, bucket = left
-            ids = self.tally(app_id, version).buckets[bucket]
+            ids = self.tallies[app_id][version].buckets[bucket]
             del ids[before.id]
             if bucket is Bucket.SCHEDULED and not ids:
                 self.waiting.pop((app_id, version), None)
                 self.reports.drop(app_id, version)
         if joined is not None and after is not None:
             app_id, version, bucket = joined
-            self.tally(app_id, version).buckets[bucket][after.id] = None
+            self._tally(app_id, version).buckets[bucket][after.id] = None
             if bucket is Bucket.SCHEDULED:
                 self.waiting[(app_id, version)] = None
+        if left is not None:
+            self._drop_if_empty(left[0], left[1])
+
+    def _tally(self, app_id: AppId, version: Version) -> Tally:
+        """Return the counts of one version, to change."""
+        of_app = self.tallies.get(app_id)
+        if of_app is None:
+            of_app = self.tallies[app_id] = {}
+        tally = of_app.get(version)
+        if tally is None:
+            tally = of_app[version] = Tally()
+        return tally
+
+    def _drop_if_empty(self, app_id: AppId, version: Version) -> None:
+        of_app = self.tallies[app_id]
+        if any(of_app[version].buckets.values()):
+            return
+        del of_app[version]
+        if not of_app:
+            del self.tallies[app_id]
 
     def _line_of(self, instance: Instance) -> tuple[AppId, Version, Bucket]:
         return instance.app_id, instance.version, self.bucket_of(instance)
@@ -358,7 +375,7 @@ class World:
     def _index(self, instance: Instance, sign: int) -> None:
         """Count an instance in (+1) or out (-1). Must see the same versions both times."""
         self.dirty[instance.app_id] = None
-        tally = self.tally(instance.app_id, instance.version)
+        tally = self._tally(instance.app_id, instance.version)
         if instance.placement is not None and instance.condition.has_task:
             self._index_place(instance, instance.placement.agent_id, tally, sign)
         self._index_health(instance, sign)
@@ -422,7 +439,6 @@ class World:
         if value is None:
             self.apps.pop(app_id, None)
             self.service_ports.set(app_id, ())
-            self.tallies.pop(app_id, None)
             self.on_agent.pop(app_id, None)
             self.reports.forget(app_id)
         else:
@@ -440,7 +456,6 @@ class World:
             self.last_version = max(self.last_version, value.version)
             return
         of_app.pop(version, None)
-        self.tallies.get(app_id, {}).pop(version, None)
         if not of_app:
             del self.versions[app_id]
 

@@ -9,7 +9,7 @@ from scheduler.core.effects import InstanceHealthChanged, Kill
 from scheduler.core.events import ProbeResult
 from scheduler.core.ids import InstanceId
 from scheduler.core.instance import CheckResult, Condition, Goal, Instance
-from tests.unit.core.game import NOW_MS, Game, effects_in, facts_in, instance, spec
+from tests.unit.core.game import NOW_MS, WEB, Game, effects_in, facts_in, instance, spec
 
 OLDEST = KillSelection.OLDEST_FIRST
 YOUNGEST = KillSelection.YOUNGEST_FIRST
@@ -71,6 +71,16 @@ def test_news_of_an_instance_do_not_make_it_younger() -> None:
     oldest = aged(0)
     game.put(evolve(oldest, addresses=("10.0.0.1",)))
     assert oldest.id not in scaled_down(game, YOUNGEST)
+
+
+def test_nothing_is_counted_of_a_version_that_no_instance_runs() -> None:
+    """An app that is deployed every hour would gather a tally for each version."""
+    game = four(OLDEST)
+    game.connect()
+    game.upsert(spec(instances=0))
+    game.run_all(agents=())
+    assert WEB in game.world.apps
+    assert game.world.tallies == {}
 
 
 def test_what_serves_nobody_goes_before_what_serves() -> None:
