@@ -241,10 +241,11 @@ class Checkers(Watch):
         for action in fact.step.actions:
             if action.kind is ActionKind.START:
                 continue
-            if self.ledger.owners.get(action.app_id, fact.deployment.id) != fact.deployment.id:
-                # The next deployment of the app has begun in the same step, from a queue.
-                continue
             change = next(c for c in fact.deployment.changes if c.app_id == action.app_id)
+            app = self.ledger.app(action.app_id)
+            if (None if app is None or app.removed else app.version) != change.after:
+                # The next change of the app has begun in the same step: it was queued.
+                continue
             version = None
             if change.after is not None:
                 version = self.ledger.versions_ever[action.app_id][change.after]

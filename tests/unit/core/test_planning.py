@@ -171,3 +171,20 @@ class _CountedApps(dict[AppId, App]):
     def __getitem__(self, key: AppId) -> App:
         self.read += 1
         return super().__getitem__(key)
+
+
+def test_an_app_left_half_way_by_a_stopped_deployment_is_rolled_though_it_is_defined_as_it_is() -> (
+    None
+):
+    """Defined again by force while it was replaced, it kept its old instances for ever."""
+    game = Game()
+    game.connect()
+    game.upsert(spec("/web", instances=2))
+    game.run_all()
+    game.upsert(spec("/web", instances=2, cmd="new"))
+    game.upsert(spec("/web", instances=2, cmd="new"), force=True)
+    game.run_all()
+    wanted = game.world.version_of(AppId("/web")).config_version
+    running = {instance.version for instance in game.world.instances.values()}
+    assert running == {wanted}
+    assert game.world.deployments == {}
