@@ -41,14 +41,14 @@ from scheduler.health import Prober, Readiness
 from scheduler.mesos.driver import DriverConfig
 from scheduler.mesos.endpoint import Credential, Scheme, Tls
 from scheduler.mesos.executor_info import archive_name
-from scheduler.mesos.framework import Framework
+from scheduler.mesos.framework import CAPABILITIES, Framework
 from scheduler.mesos.link import Security
 from scheduler.mesos.masters import Masters, parse_masters
 from scheduler.runtime import NotLeader, Runtime, Surroundings, epoch_ms
 from scheduler.runtime.discovery_room import DiscoveryRoom
 from scheduler.runtime.health_room import HealthRoom
 from scheduler.runtime.mesos_room import MesosRefused, MesosRoom, TeardownFailed
-from scheduler.spec import SpecRules, decode_spec, encode_spec
+from scheduler.spec import FEATURE_GPUS, SpecRules, decode_spec, encode_spec
 from scheduler.store import Codec, MemoryStore, SqliteStore, StaleEpoch, Store, StoreError
 from scheduler.telemetry import Bus, LogFormat, Metrics, log_fact, set_up_logs
 from scheduler.telemetry.dropwizard import to_dropwizard
@@ -219,6 +219,7 @@ def _driver_config(config: Config) -> DriverConfig:
             hostname=config.hostname,
             webui_url=config.webui_url,
             failover_timeout_s=int(config.failover_timeout_s),
+            capabilities=(*CAPABILITIES, "GPU_RESOURCES") if config.gpus else CAPABILITIES,
         ),
         security=Security(
             Tls(
@@ -278,6 +279,7 @@ def _api_config(
         host_names=config.host_names,
         rules=SpecRules(
             default_role=config.mesos_role,
+            features=frozenset({FEATURE_GPUS}) if config.gpus else frozenset(),
             containerizers=frozenset(name.upper() for name in config.containerizers),
         ),
         marathon_config=config.as_marathon,

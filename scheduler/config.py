@@ -100,6 +100,7 @@ class Config:
     mesos_client_key: Path | None
     failover_timeout_s: float
     containerizers: frozenset[str]
+    gpus: bool
     consul: str | None
     """None: no discovery."""
     consul_mode: str
@@ -144,6 +145,7 @@ class Config:
             "framework_name": self.framework_name,
             "mesos_user": self.mesos_user,
             "mesos_role": self.mesos_role,
+            "features": ["gpu_resources"] if self.gpus else [],
             "failover_timeout": round(self.failover_timeout_s),
             "checkpoint": True,
             "ha": False,
@@ -388,6 +390,9 @@ OPTIONS: tuple[Option, ...] = (
            "SECONDS", name="failover_timeout_s"),
     Option("--containerizers", _containerizers, "mesos,docker",
            "what the agents can run; apps that need another are refused", metavar="LIST"),
+    Option("--gpus", _switch, "false",
+           "be offered agents with GPUs, and let apps ask for some",
+           "--enable_features gpu_resources"),
     Option("--consul", _consul, "off", "Consul to register running tasks in, or off",
            metavar="URL|off"),
     Option("--consul-mode", _one_of("catalog", "agent"), "catalog",

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from attrs import fields
 
+from scheduler.app import _driver_config
 from scheduler.config import (
     OPTIONS,
     Config,
@@ -100,6 +101,11 @@ def test_every_problem_is_reported_at_once():
         ("webui_url", "ftp://x"),
         ("consul", "localhost:8500"),
         ("containerizers", "mesos,podman"),
+        ("service_ports", "10000"),
+        ("service_ports", "20000-10000"),
+        ("service_ports", "0-10"),
+        ("service_ports", "1-65536"),
+        ("metrics_default", "xml"),
         ("consul_mode", "magic"),
         ("consul_agent_url", "{host}:8500"),
         ("consul_agent_url", "http://{agent}:8500"),
@@ -204,3 +210,11 @@ def test_every_option_has_a_field_and_every_field_an_option():
 def test_the_document_holds_the_table_of_options():
     """To mend it: python -c "from scheduler.config import *; print(options_table())"."""
     assert options_table() in DOCUMENT.read_text()
+
+
+@pytest.mark.parametrize("gpus", [True, False])
+def test_gpus_are_asked_of_mesos_exactly_if_apps_may_have_them(gpus: bool):
+    flags = {"master": "h:5050", "gpus": str(gpus).lower()}
+    config = load_config(flags, {})
+    assert ("GPU_RESOURCES" in _driver_config(config).framework.capabilities) is gpus
+    assert config.as_marathon["features"] == (["gpu_resources"] if gpus else [])

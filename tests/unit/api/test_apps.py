@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
+from scheduler.api import ApiConfig
 from scheduler.core import Settings
 from scheduler.core.instance import TaskState
-from tests.unit.api.conftest import Setup
+from scheduler.spec import SpecRules
+from tests.unit.api.conftest import Setup, running_egret
 
 
 def details_of(answer):
@@ -470,3 +472,14 @@ async def test_an_instance_count_is_seen_at_once(egret):
     assert (await egret.http.get("/v2/apps")).json()["apps"][0]["instances"] == 0
     await egret.http.put("/v2/apps/a?force=true", json={"instances": 2})
     assert (await egret.http.get("/v2/apps")).json()["apps"][0]["instances"] == 2
+
+
+@pytest.mark.parametrize(("features", "status"), [((), 422), (("gpu_resources",), 201)])
+async def test_gpus_are_for_schedulers_that_ask_for_them(features, status):
+    config = ApiConfig(rules=SpecRules(features=frozenset(features)))
+    async with running_egret(Setup(config=config)) as egret:
+        body = {"id": "/a", "cmd": "x", "gpus": 1, "instances": 0}
+        answer = await egret.http.post("/v2/apps", json=body)
+    assert answer.status_code == status
+    if status == 422:
+        assert details_of(answer) == {"/gpus": ["Feature gpu_resources is not enabled"]}
