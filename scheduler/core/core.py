@@ -5,6 +5,8 @@ once for the whole batch, for the apps that were touched. Neither does I/O, wait
 time or chance other than through the batch: the same events give the same bytes.
 """
 
+from itertools import islice
+
 from attrs import evolve
 
 from scheduler.core.asking import begin_round, settle_round
@@ -47,7 +49,7 @@ from scheduler.core.instance import Condition, Instance
 from scheduler.core.launches import settle_launches
 from scheduler.core.lifecycle import step
 from scheduler.core.overrides import BRAKE_KEY, end_release
-from scheduler.core.records import Framework
+from scheduler.core.records import Framework, Kind
 from scheduler.core.reverts import check_progress, fail
 from scheduler.core.signals import Cause, Signal, came_too_late, classify, is_executor_gone
 from scheduler.core.strays import STRAY_KEY, kill_stray, on_stray
@@ -66,6 +68,8 @@ _WAITING_FOR_WORD = frozenset(
 )
 UNHEARD_LOOK_MS = 10_000
 """How often an overdue task is looked at again while nothing can be heard of it."""
+FORGOTTEN_AGENTS_MAX = 100
+"""How many agents one step may forget: many may lose their last task at once."""
 SETTLE_ROUNDS_MAX = 1000
 """An app that is still not at rest after so many looks is a bug, not a busy app."""
 
@@ -137,6 +141,7 @@ def settle(batch: Batch) -> None:
         raise AssertionError(f"apps do not come to rest: {list(world.dirty)[:5]}")
     settle_launches(batch)
     settle_round(batch)
+    _forget_agents(batch)
 
 
 def resume(batch: Batch) -> None:
@@ -258,6 +263,17 @@ def _pass_deadlines(batch: Batch) -> None:
             world.wake_at(max(world.patient_until_ms, batch.now_ms + UNHEARD_LOOK_MS), key)
         elif is_due or instance.condition is Condition.RUNNING:
             step(batch, instance, Cause(Signal.DEADLINE))
+
+
+def _forget_agents(batch: Batch) -> None:
+    """Delete what is stored of agents that the last task has left; the next one brings it back."""
+    world = batch.world
+    for agent_id in list(islice(world.vacated, FORGOTTEN_AGENTS_MAX)):
+        del world.vacated[agent_id]
+        if agent_id in world.agents and agent_id not in world.tasks_on:
+            batch.delete(Kind.AGENT, agent_id)
+    if world.vacated:
+        world.wake_at(batch.now_ms, "")
 
 
 def _be_patient(batch: Batch) -> None:

@@ -95,6 +95,8 @@ class World:
         self.tallies: dict[AppId, dict[Version, Tally]] = {}
         self.on_agent: dict[AppId, Counter[AgentId]] = {}
         """App → agent → instances that may be alive there."""
+        self.tasks_on: Counter[AgentId] = Counter()
+        """The same of all apps together."""
         self.executors = Executors()
         self.locks: dict[AppId, Lock] = {}
         """Which deployment works on an app, and its part in it."""
@@ -107,6 +109,8 @@ class World:
         """The greatest version ever given: the next one is greater."""
 
         self.dirty: dict[AppId, None] = {}
+        self.vacated: dict[AgentId, None] = {}
+        """Agents that the last task may have left: to be forgotten if nothing is there."""
         self._changes: list[tuple[Instance | None, Instance | None]] = []
         self._timers: list[tuple[int, str]] = []
 
@@ -180,6 +184,7 @@ class World:
         for kind in Kind:
             for record in sorted(by_kind[kind], key=_age_ms):
                 self.apply(record)
+        self.vacated = {a: None for a in self.agents if a not in self.tasks_on}
 
     def take_changes(self) -> list[tuple[Instance | None, Instance | None]]:
         """Return (before, after) of every instance change since the last call."""
@@ -401,6 +406,9 @@ class World:
 
     def _index_place(self, instance: Instance, agent_id: AgentId, tally: Tally, sign: int) -> None:
         _count(self.on_agent.setdefault(instance.app_id, Counter()), agent_id, sign)
+        _count(self.tasks_on, agent_id, sign)
+        if agent_id not in self.tasks_on:
+            self.vacated[agent_id] = None
         if instance.placement is not None and instance.placement.executor is not None:
             self.executors.count(instance.app_id, agent_id, instance.placement.executor, sign)
         spec = self.spec_at(instance.app_id, instance.version)

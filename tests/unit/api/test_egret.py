@@ -45,8 +45,8 @@ async def test_discovery_shows_how_far_consul_is_and_what_is_refused():
 
 async def test_tasks_that_nobody_knows_are_listed_with_what_becomes_of_them(egret: Any):
     assert (await egret.http.get("/v2/egret/unknown-tasks")).json() == {"tasks": []}
-    await egret.deploy("/a")
-    (ours,) = await egret.run_tasks()
+    await egret.deploy("/a", instances=2)
+    ours, _ = await egret.run_tasks()
     await egret.update(ours, TaskState.FAILED)
     for task_id in (TaskId("somebody.else"), TaskId(ours)):
         update = StatusUpdate(task_id, TaskState.RUNNING, AgentId("id-of-agent-1"))

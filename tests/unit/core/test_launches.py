@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from attrs import evolve
 
+from scheduler.core import World
 from scheduler.core.app import Resources, UpgradeStrategy
 from scheduler.core.batch import Batch
 from scheduler.core.effects import Accept, Decline, Revive, Suppress
@@ -14,10 +15,12 @@ from scheduler.core.events import (
     LaunchRefused,
     OfferRescinded,
     OffersReceived,
+    ResetDelay,
 )
 from scheduler.core.ids import InstanceId, OfferId
 from scheduler.core.instance import Condition, Goal, TaskState
 from scheduler.core.offer import Offer
+from scheduler.core.records import Delete, Kind
 from scheduler.core.settings import Settings
 from tests.unit.core.game import (
     WEB,
@@ -97,6 +100,41 @@ def test_the_intent_is_stored_with_the_launch() -> None:
     assert len(launched.placement.host_ports) == 1
     assert launched in [getattr(record, "value", None) for record in batch.records]
     assert agent(1) in game.world.agents.values()
+
+
+def test_an_agent_is_forgotten_with_the_last_task_there() -> None:
+    """Agents come and go, in a cloud by the hour."""
+    game = waiting(2)
+    game.offer(offer(1), offer(2))
+    second, first = game.world.instances.values()
+    game.send(update(first.task_id, TaskState.RUNNING), update(second.task_id, TaskState.RUNNING))
+    assert game.world.agents.keys() == {"agent-1", "agent-2"}
+    game.send(update(first.task_id, TaskState.FAILED))
+    assert game.world.agents.keys() == {"agent-2"}
+    assert Delete(Kind.AGENT, "agent-1") in game.history
+
+
+def test_an_agent_that_takes_a_task_as_another_ends_is_kept() -> None:
+    game = waiting(1)
+    game.offer(offer(1))
+    batch = game.send(
+        update(game.only.task_id, TaskState.FAILED, reason="REASON_SLAVE_RESTARTED"),
+        ResetDelay(game.request(), WEB),
+        OffersReceived((offer(1),)),
+    )
+    assert launched_in(batch)
+    assert game.world.agents.keys() == {"agent-1"}
+
+
+def test_agents_that_were_left_in_the_store_are_forgotten_in_portions() -> None:
+    game = Game()
+    game.put(*(agent(number) for number in range(150)))
+    world = World(game.world.settings)
+    world.load(game.history)
+    game.world = world
+    assert len(game.connect().records) < 150
+    game.wait(1)
+    assert not game.world.agents
 
 
 def test_instances_are_spread_before_they_are_stacked() -> None:
