@@ -4,7 +4,7 @@ A real cluster needs two agents with the default resources of the recordings (8 
 ports each, an attribute `rack` that differs), `posix` isolation, and nobody else's frameworks.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
