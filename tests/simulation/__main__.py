@@ -21,6 +21,7 @@ from tests.simulation.run import Simulation
 from tests.simulation.violation import Violation
 from tests.simulation.zoo import Catch, catch, mutants
 
+PROGRESS = 5_000
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
@@ -39,13 +40,15 @@ def run_seed(seed: int) -> tuple[int, str | None, int]:
 def run_seeds(seeds: range, processes: int) -> int:
     """Run many seeds side by side; returns how many failed."""
     started_s = time.perf_counter()
-    steps = failures = 0
+    done = steps = failures = 0
     with multiprocessing.Pool(processes) as pool:
         for seed, failure, taken in pool.imap_unordered(run_seed, seeds, chunksize=10):
-            steps += taken
+            done, steps = done + 1, steps + taken
             if failure is not None:
                 failures += 1
                 click.echo(f"seed {seed}: {failure.strip().splitlines()[-1]}")
+            if done % PROGRESS == 0 and done < len(seeds):
+                click.echo(f"{done} of {len(seeds)} seeds, {failures} failed")
     rate = steps / (time.perf_counter() - started_s) / processes
     click.echo(
         f"{len(seeds)} seeds, {steps} steps, {rate:.0f} steps/s a process, {failures} failed"

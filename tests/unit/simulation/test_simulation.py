@@ -68,11 +68,3 @@ def test_a_failure_is_made_small_and_told(off_by_one: None) -> None:
 
 def test_a_seed_without_a_violation_cannot_be_made_small() -> None:
     assert minimise(0, lambda _: None) is None
-
-
-def test_the_smallest_story_of_a_bug_needs_no_fault_that_it_has_not(off_by_one: None) -> None:
-    """Off by one in arithmetic needs no fault at all, so none must be left."""
-    smallest = minimise(0, lambda _: None)
-    assert smallest is not None
-    quiet = smallest.options.quiet()
-    assert not [name for name in quiet if name.startswith(("p_", "mean_"))]
