@@ -117,12 +117,14 @@ def _wrong_places(world: World) -> Iterator[str]:
             if value is not None:
                 key = (instance.app_id, instance.version, name)
                 placed.setdefault(key, Counter())[value] += 1
-    unused = world.agents.keys() - {agent_id for counts in on_agent.values() for agent_id in counts}
-    for agent_id in sorted(unused - world.vacated.keys()):
+    tasks_on = Counter[AgentId]()
+    for counts in on_agent.values():
+        tasks_on.update(counts)
+    for agent_id in sorted(world.agents.keys() - tasks_on.keys() - world.vacated.keys()):
         yield f"{agent_id} is kept though no task is there"
     found = {app_id: counts for app_id, counts in world.on_agent.items() if counts}
     yield from _differences("on_agent", found, on_agent)
-    yield from _differences("tasks_on", world.tasks_on, sum(on_agent.values(), Counter()))
+    yield from _differences("tasks_on", world.tasks_on, tasks_on)
     yield from _differences("executors", world.executors.tasks, executors)
     found_placed = {
         (app_id, version, name): counts
