@@ -1,7 +1,7 @@
 """Turn pymesos callbacks into core events.
 
 They only parse and enqueue: nothing is decided here, nothing waits, and no call is sent from
-within a callback.
+within a callback, but for giving back an offer that nobody else will ever hear of.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,6 +46,8 @@ MesosEvent = (
 )
 """All that comes up from Mesos; part of ``scheduler.core.events.Event``."""
 
+UNREADABLE_REFUSE_S = 60.0
+"""How long an agent whose offer we cannot read is not offered again."""
 REMOVED_MESSAGE = "Framework has been removed"
 """What a master says of a framework id that was torn down (traces, 07 and 08)."""
 
@@ -83,8 +85,8 @@ class EgretScheduler(Scheduler):
             try:
                 readable.append(parse_offer(raw))
             except ParseError as problem:
-                # The others are good; this one goes back when the master rescinds it.
                 self._on_problem("unreadable_offer", str(problem))
+                _give_back(driver, raw)
         if readable:
             self._on_event(OffersReceived(tuple(readable)))
 
@@ -118,3 +120,12 @@ class EgretScheduler(Scheduler):
     def operationStatusUpdate(self, driver: MesosSchedulerDriver, status: Message) -> None:
         # Only operations with an id of ours are reported, and we give none.
         self._on_problem("unexpected_operation_status", repr(status)[:300])
+
+
+def _give_back(driver: MesosSchedulerDriver, raw: Message) -> None:
+    """Decline an offer by all that can be read of it; others may have use for the resources."""
+    try:
+        offer_id = parse_offer_id(raw["id"])
+    except (ParseError, KeyError, TypeError):
+        return
+    driver.declineOffer([{"value": offer_id}], {"refuse_seconds": UNREADABLE_REFUSE_S})

@@ -392,7 +392,9 @@ async def test_unknown_and_unreadable_events_do_not_end_the_stream(harness: Harn
     assert len(harness.problems) == 7
 
 
-async def test_an_unreadable_offer_does_not_cost_the_others_of_its_event(harness: Harness):
+async def test_an_unreadable_offer_goes_back_and_does_not_cost_the_others(harness: Harness):
+    """Mesos counts it as used for as long as nobody answers."""
+
     def offer(offer_id: str, hostname: object) -> dict[str, object]:
         return {
             "id": {"value": offer_id},
@@ -404,14 +406,17 @@ async def test_an_unreadable_offer_does_not_cost_the_others_of_its_event(harness
     async def offers(peer: Peer, request: Request) -> None:
         await peer.open_stream()
         await peer.subscribed()
-        both = [offer("bad", None), offer("good", "agent1")]
-        await peer.event({"type": "OFFERS", "offers": {"offers": both}})
+        all_ = [offer("bad", None), {"hostname": "no id"}, offer("good", "agent1")]
+        await peer.event({"type": "OFFERS", "offers": {"offers": all_}})
         await peer.hold()
 
     await harness.begin(offers)
     await harness.until(lambda: bool(harness.seen(OffersReceived)))
     assert [offer.id for offer in harness.seen(OffersReceived)[0].offers] == ["good"]
-    assert [kind for kind, _ in harness.problems] == ["unreadable_offer"]
+    assert [kind for kind, _ in harness.problems] == ["unreadable_offer"] * 2
+    await harness.until_outcome("DECLINE", "Sent")
+    (decline,) = harness.master.calls
+    assert decline.body["decline"]["offer_ids"] == [{"value": "bad"}]
 
 
 async def test_bytes_that_are_no_utf8_do_not_cost_the_event(harness: Harness):
