@@ -29,5 +29,5 @@ class Backoff:
         return self.next_s()
 
     def reset(self) -> None:
-        """A master has subscribed us: the next failure is a first one again."""
+        """All is well again: the next failure is a first one."""
         self._failures = 0

@@ -1,6 +1,8 @@
 """Stay subscribed to whichever master leads, for ever.
 
 One loop: choose a master, hold a subscription until it ends, wait as long as that end asks for.
+Subscriptions that end soon one after the other (a call may break its connection each time, while
+the stream holds) are made ever more slowly, like attempts that fail.
 What is written on the stream and what it means is the driver's business; here it is records.
 Rules: Mesos "Scheduler HTTP API" (redirects, 503, back-off, heartbeats).
 """
@@ -88,6 +90,9 @@ class MasterLink:
         self._attempt: asyncio.Task[SubscriptionEnd] | None = None
         self._given_up: str | None = None
         self._slowly = False
+        self._subscribed_at_s = 0.0
+        self._was_brief = False
+        """Whether the last subscription ended sooner than the longest back-off lasts."""
         self._stream_id = ""
         self._channel: CallChannel | None = None
         self._finished = False
@@ -137,7 +142,9 @@ class MasterLink:
         )
         if self._security.credential is not None and endpoint.scheme == "http":
             _log.warning("mesos_credential_sent_in_clear", master=endpoint.authority)
-        self._backoff.reset()
+        if not self._was_brief:
+            self._backoff.reset()
+        self._subscribed_at_s = asyncio.get_running_loop().time()
         self._redirects_in_row = 0
         self.stats.subscriptions += 1
 
@@ -227,6 +234,10 @@ class MasterLink:
         if channel is not None:
             channel.close(reason, linger=not self._finished)
             self.stats.disconnections += 1
+            held_s = asyncio.get_running_loop().time() - self._subscribed_at_s
+            self._was_brief = held_s < self._timing.backoff_cap_s
+            if not self._was_brief:
+                self._backoff.reset()
             _log.warning("mesos_disconnected", reason=reason)
             self._listener.on_lost(reason)
 
