@@ -5,7 +5,7 @@ The counting is ``rollout``'s; here the counts are read from the world's tallies
 serves nobody, then the healthy ones, the youngest or the oldest first.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 
 from attrs import evolve
@@ -171,16 +171,16 @@ def _evened_out(ordered: Iterator[InstanceId], spec: AppSpec, world: World) -> I
     if grouped is None:
         yield from ordered
         return
-    groups: dict[str | None, list[InstanceId]] = {}
+    groups: dict[str | None, deque[InstanceId]] = {}
     for instance_id in ordered:
         placement = world.instances[instance_id].placement
         agent = None if placement is None else world.agents.get(placement.agent_id)
         value = None if agent is None else agent.value_of(grouped.field)
-        groups.setdefault(value, []).append(instance_id)
+        groups.setdefault(value, deque()).append(instance_id)
     sizes = Counter({value: len(ids) for value, ids in groups.items()})
     while groups:
         value = max(groups, key=lambda value: sizes[value])
-        yield groups[value].pop(0)
+        yield groups[value].popleft()
         sizes[value] -= 1
         if not groups[value]:
             del groups[value]

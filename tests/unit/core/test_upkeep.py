@@ -4,12 +4,12 @@ import pytest
 from attrs import evolve
 
 from scheduler.core import World, resume, settle
-from scheduler.core.app import HealthCheck, KillSelection
+from scheduler.core.app import Constraint, HealthCheck, KillSelection, Operator
 from scheduler.core.effects import InstanceHealthChanged, Kill
 from scheduler.core.events import ProbeResult
 from scheduler.core.ids import InstanceId
 from scheduler.core.instance import CheckResult, Condition, Goal, Instance
-from tests.unit.core.game import NOW_MS, WEB, Game, effects_in, facts_in, instance, spec
+from tests.unit.core.game import NOW_MS, WEB, Game, agent, effects_in, facts_in, instance, spec
 
 OLDEST = KillSelection.OLDEST_FIRST
 YOUNGEST = KillSelection.YOUNGEST_FIRST
@@ -71,6 +71,28 @@ def test_news_of_an_instance_do_not_make_it_younger() -> None:
     oldest = aged(0)
     game.put(evolve(oldest, addresses=("10.0.0.1",)))
     assert oldest.id not in scaled_down(game, YOUNGEST)
+
+
+def grouped(placed: list[int]) -> Game:
+    """An app that is to be spread over racks, one instance for each agent named, oldest first."""
+    game = Game()
+    by_rack = (Constraint("rack", Operator.GROUP_BY),)
+    game.install(spec(instances=len(placed), constraints=by_rack, kill_selection=OLDEST))
+    for number in sorted({*placed}):
+        game.put(agent(number, rack=f"r{number}"))
+    for age, number in enumerate(placed):
+        one = aged(age)
+        assert one.placement is not None
+        place = evolve(one.placement, agent_id=agent(number).id)
+        game.put(evolve(one, placement=place))
+    return game
+
+
+def test_what_goes_leaves_the_groups_even() -> None:
+    game = grouped([1, 2, 2, 2, 1, 2])
+    game.upsert(evolve(game.world.spec_of(WEB), instances=3))
+    ending = [i for i in game.world.instances.values() if i.goal is Goal.DECOMMISSIONED]
+    assert {i.id for i in ending} == {"web.instance-8", "web.instance-7", "web.instance-9"}
 
 
 def test_nothing_is_counted_of_a_version_that_no_instance_runs() -> None:
