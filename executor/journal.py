@@ -44,10 +44,6 @@ class Journal:
         if self._updates.pop(decode_data(uuid), None) is not None:
             self._tasks.pop(task_id, None)
 
-    def has_unacknowledged(self, task_id: str) -> bool:
-        """Whether an update of this task still waits for its acknowledgement."""
-        return any(status["task_id"]["value"] == task_id for status in self._updates.values())
-
     @property
     def is_empty(self) -> bool:
         """Whether the agent has every update."""

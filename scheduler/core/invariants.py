@@ -36,24 +36,6 @@ def check(world: World) -> list[str]:
     ]
 
 
-def port_clashes(world: World) -> list[str]:
-    """Name the host ports that two running instances of one agent hold.
-
-    Apart from ``check``, because it may be the truth: a port is offered again as soon as its task
-    has ended, and the word of that end may still be on its way.
-    """
-    holders: dict[tuple[AgentId, int], InstanceId] = {}
-    found: list[str] = []
-    for instance in world.instances.values():
-        if instance.placement is None or instance.condition is not Condition.RUNNING:
-            continue
-        for port in instance.placement.host_ports:
-            holder = holders.setdefault((instance.placement.agent_id, port), instance.id)
-            if holder != instance.id:
-                found.append(f"{holder} and {instance.id} both hold port {port}")
-    return found
-
-
 def _broken_references(world: World) -> Iterator[str]:
     for app in world.apps.values():
         if app.version not in world.versions.get(app.id, {}):

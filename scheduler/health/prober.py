@@ -142,10 +142,6 @@ class Prober:
         for task_id in list(self._watched):
             self.forget(task_id)
 
-    def results_of(self, task_id: TaskId) -> dict[int, CheckResult]:
-        """Results by check index as they are now: fresher in their times than what was reported."""
-        return {index: known.result for index, known in self._watched.get(task_id, {}).items()}
-
     def stats(self) -> ProberStats:
         """Count what there is to do and what was done."""
         lag_ms = 0
