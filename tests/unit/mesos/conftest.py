@@ -11,7 +11,7 @@ from scheduler.mesos.endpoint import Endpoint
 from scheduler.mesos.framework import Framework
 from scheduler.mesos.masters import Masters, StaticMasters
 from scheduler.mesos.subscription import Timing
-from tests.unit.mesos.fake_master import FakeMaster
+from tests.unit.mesos.fake_master import FakeMaster, Peer, Request
 
 QUICK = Timing(
     connect_timeout_s=5.0,
@@ -88,6 +88,21 @@ class Harness:
             await asyncio.gather(self.serving, return_exceptions=True)
         for master in self.masters:
             await master.stop()
+
+
+async def subscribe_then_close(peer: Peer, request: Request) -> None:
+    await peer.open_stream()
+    await peer.subscribed()
+    peer.abort()
+
+
+def watch_back_off(harness: Harness) -> list[float]:
+    """Collect every wait the driver asks for, in seconds; to be called before it runs."""
+    waits: list[float] = []
+    backoff = harness.driver._link._backoff
+    original = backoff.next_s
+    backoff.next_s = lambda: waits.append(original()) or waits[-1]
+    return waits
 
 
 @pytest.fixture
