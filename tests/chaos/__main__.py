@@ -2,8 +2,8 @@
 
     python -m tests.chaos --rounds 100 [--seed 1]
 
-In every other round it dies at a random moment, in the others at the named points of
-``scheduler/runtime/crashpoints.py`` in turn. Then it is started again and must
+In every other round it dies at a random moment, up to three times in a row, in the others at the
+named points of ``scheduler/runtime/crashpoints.py`` in turn. Then it is started again and must
 
 - be the same framework,
 - hold every change that was answered (S7),
@@ -78,10 +78,13 @@ class Chaos:
             # It dies by itself when the load has brought it there, which takes what it takes.
             wait_for(lambda: process.poll() is not None, f"the scheduler dies at {point}")
         else:
-            if self.rng.random() < 0.8:  # Else it dies while it starts.
-                self.egret.until_leading()
-            time.sleep(self.rng.uniform(0.0, 1.0))
-            self.egret.kill()
+            for life in range(self.rng.randint(1, 3)):  # One after another, without a rest.
+                if life:
+                    self.egret.start()
+                if self.rng.random() < 0.8:  # Else it dies while it starts.
+                    self.egret.until_leading()
+                time.sleep(self.rng.uniform(0.0, 1.0))
+                self.egret.kill()
         with contextlib.ExitStack() as stack:
             for worker in workers:
                 stack.enter_context(worker.paused())
