@@ -14,7 +14,7 @@ SEEDS  ?= 20000
 ROUNDS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools tools-consul-go demo test bench lint format sim chaos clients openapi protos locks clean
+.PHONY: help setup tools tools-consul-go demo test bench bench-quick lint format sim chaos clients openapi protos locks clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -57,6 +57,9 @@ test: setup tools ## Run the whole test suite (more: make test PYTEST="-k store"
 
 bench: setup tools ## Print the benchmarks as JSON lines.
 	@$(BIN)/python -m tests.perf
+
+bench-quick: setup ## See in seconds that the benchmarks work.
+	@$(BIN)/python -m tests.perf --quick
 
 sim: setup ## Run SEEDS seeds of the deterministic simulation.
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
