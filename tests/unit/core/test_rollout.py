@@ -194,3 +194,13 @@ def test_canaries_run_beside_all_of_the_old_ones_until_they_are_approved() -> No
     assert decide(wanted=4, bounds=bounds, new=Side(serving=2), old=old) == Moves()
     approved = decide(wanted=4, bounds=whole, new=Side(serving=2), old=old)
     assert approved == Moves(end_old=4)
+
+
+def test_a_canary_too_many_is_ended_unless_it_serves() -> None:
+    """One that was out of sight can come back beside its replacement."""
+    bounds = with_canaries(Bounds(floor=3, ceiling=4), wanted=4, canaries=1)
+    old = Side(serving=4)
+    too_many = decide(wanted=4, bounds=bounds, new=Side(serving=1, scheduled=1), old=old)
+    assert too_many == Moves(end_new=1)
+    serving = decide(wanted=4, bounds=bounds, new=Side(serving=2), old=old)
+    assert serving == Moves()
