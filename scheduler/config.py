@@ -145,7 +145,7 @@ class Config:
             "framework_name": self.framework_name,
             "mesos_user": self.mesos_user,
             "mesos_role": self.mesos_role,
-            "features": ["gpu_resources"] if self.gpus else [],
+            "features": ["secrets", *(["gpu_resources"] if self.gpus else [])],
             "failover_timeout": round(self.failover_timeout_s),
             "checkpoint": True,
             "ha": False,

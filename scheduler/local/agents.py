@@ -27,6 +27,7 @@ from scheduler.local.httpserver import HttpServer, Reply, Request
 from scheduler.local.link import Link, LinkedDoor
 from scheduler.local.master import Master
 from scheduler.local.resources import JsonObject, parse_resources
+from scheduler.local.secret_refs import find_secret_problem
 from scheduler.local.tasks import TERMINAL_STATES, Task, make_status, new_uuid
 from scheduler.local.updates import StatusUpdates
 from scheduler.local.virtual import VirtualTasks
@@ -220,6 +221,9 @@ class Agent:
 
     def _find_container_problem(self, info: JsonObject) -> str | None:
         container = info.get("container", {})
+        problem = find_secret_problem(info.get("command", {}), container)
+        if problem is not None:
+            return problem
         if container.get("type") == "DOCKER" and self.settings.docker is None:
             return "This agent has no working docker, so it cannot run Docker containers"
         if container.get("type") == "MESOS" and "image" in container.get("mesos", {}):
@@ -289,6 +293,10 @@ class Agent:
             if executor.info.get("type") == "DEFAULT":
                 text = "The embedded cluster has no default executor"
                 self._fail_start(executor, text)
+                return
+            problem = find_secret_problem(command, executor.info.get("container", {}))
+            if problem is not None:
+                self._fail_start(executor, problem)
                 return
             argv = argv_of(command)
         loop = asyncio.get_running_loop()

@@ -142,8 +142,20 @@ _RESOURCE: Message = {
     "revocable": _optional({}),
 }
 _DURATION: Message = {"nanoseconds": _required("number")}
+_SECRET: Message = {
+    "type": _optional("string"),
+    "reference": _optional({"name": _required("string"), "key": _optional("string")}),
+    "value": _optional({"data": _required("bytes")}),
+}
 _ENVIRONMENT: Message = {
-    "variables": _many({"name": _required("string"), "value": _optional("string")})
+    "variables": _many(
+        {
+            "name": _required("string"),
+            "type": _optional("string"),
+            "value": _optional("string"),
+            "secret": _optional(_SECRET),
+        }
+    )
 }
 _COMMAND: Message = {
     "value": _optional("string"),

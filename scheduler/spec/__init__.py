@@ -15,13 +15,12 @@ from scheduler.spec.paths import (
 )
 from scheduler.spec.problems import InvalidInput, Problem, at
 from scheduler.spec.render import to_json
-from scheduler.spec.rules import FEATURE_GPUS, FEATURE_SECRETS, SpecRules
+from scheduler.spec.rules import FEATURE_GPUS, SpecRules
 from scheduler.spec.schema import component_schemas
 from scheduler.spec.wire import READ_ONLY
 
 __all__ = [
     "FEATURE_GPUS",
-    "FEATURE_SECRETS",
     "READ_ONLY",
     "ROOT",
     "Decoded",

@@ -2,7 +2,6 @@
 
 from attrs import frozen
 
-FEATURE_SECRETS = "secrets"
 FEATURE_GPUS = "gpu_resources"
 
 

@@ -14,6 +14,7 @@ from scheduler.core.app import (
     UNLIMITED,
     AppSpec,
     Constraint,
+    Container,
     ContainerType,
     HealthCheck,
     HealthProtocol,
@@ -21,12 +22,11 @@ from scheduler.core.app import (
     NetworkMode,
     Operator,
     SecretRef,
-    SecretVolume,
 )
 from scheduler.core.executors import EGRET_EXECUTOR
 from scheduler.spec.paths import RESERVED_LAST_SEGMENTS, ROOT, problem_of_path, segments_of
 from scheduler.spec.problems import Problem, at
-from scheduler.spec.rules import FEATURE_GPUS, FEATURE_SECRETS, SpecRules
+from scheduler.spec.rules import FEATURE_GPUS, SpecRules
 
 _Rule = Callable[[AppSpec, SpecRules], Iterable[Problem]]
 _ENV_NAME_MAX = 254
@@ -123,27 +123,19 @@ def _resources(spec: AppSpec, rules: SpecRules) -> Iterator[Problem]:
 # ----------------------------------------------------------- environment, secrets
 
 
-def _env(spec: AppSpec, rules: SpecRules) -> Iterator[Problem]:
+def _env(spec: AppSpec, _: SpecRules) -> Iterator[Problem]:
     defined = {name for name, _ in spec.secrets}
     for name, value in spec.env:
         path = at("/env", name)
         if not name or len(name) > _ENV_NAME_MAX or "=" in name:
             yield Problem(path, "is no usable name of an environment variable")
-        if not isinstance(value, SecretRef):
-            continue
-        if FEATURE_SECRETS not in rules.features:
-            yield Problem(
-                path,
-                "use of secret-references in the environment requires the secrets feature to be"
-                " enabled",
-            )
-        elif value.secret not in defined:
+        # Without a name at all it was refused where the type was read.
+        if isinstance(value, SecretRef) and value.secret and value.secret not in defined:
             yield Problem(path, "references an undefined secret")
 
 
-def _secrets(spec: AppSpec, rules: SpecRules) -> Iterator[Problem]:
-    if spec.secrets and FEATURE_SECRETS not in rules.features:
-        yield Problem("/secrets", f"Feature {FEATURE_SECRETS} is not enabled")
+def _secrets(spec: AppSpec, _: SpecRules) -> Iterator[Problem]:
+    # Only ever names: what they stand for is looked up by the agent, so no feature to enable.
     if any(not name for name, _ in spec.secrets):
         yield Problem("/secrets", "a secret needs a name")
 
@@ -178,17 +170,14 @@ def _container(spec: AppSpec, rules: SpecRules) -> Iterator[Problem]:
         )
     if container.type is ContainerType.DOCKER:
         yield from _docker_container(spec)
-    elif container.docker is not None and container.docker.pull_config_secret is not None:
-        if FEATURE_SECRETS not in rules.features:
-            yield Problem(
-                "/container/docker/pullConfig", f"Feature {FEATURE_SECRETS} is not enabled"
-            )
-        elif container.docker.pull_config_secret not in dict(spec.secrets):
+    elif container.docker is not None:
+        secret = container.docker.pull_config_secret
+        if secret is not None and secret not in dict(spec.secrets):
             yield Problem(
                 "/container/docker/pullConfig",
                 "pullConfig.secret must refer to an existing secret",
             )
-    yield from _volumes(spec, rules)
+    yield from _volumes(container, dict(spec.secrets))
 
 
 def _executor(spec: AppSpec, _: SpecRules) -> Iterator[Problem]:
@@ -204,6 +193,12 @@ def _executor(spec: AppSpec, _: SpecRules) -> Iterator[Problem]:
         yield Problem(
             "/resourceLimits", "limits of one task cannot be kept within Egret's shared executor"
         )
+    for name, value in spec.env:
+        # The agent looks secrets up for the containers it makes: here that is the executor's.
+        if isinstance(value, SecretRef):
+            yield Problem(
+                at("/env", name), "secrets are not looked up for tasks of Egret's shared executor"
+            )
 
 
 def _docker_container(spec: AppSpec) -> Iterator[Problem]:
@@ -224,20 +219,19 @@ def _docker_container(spec: AppSpec) -> Iterator[Problem]:
         )
 
 
-def _volumes(spec: AppSpec, rules: SpecRules) -> Iterator[Problem]:
+def _volumes(container: Container, secrets: dict[str, str]) -> Iterator[Problem]:
     seen: set[str] = set()
-    for index, volume in enumerate(spec.container.volumes if spec.container else ()):
+    for index, volume in enumerate(container.volumes):
         path = at("/container/volumes", index)
         if volume.container_path in seen:
             yield Problem(at(path, "containerPath"), "must be unique")
         seen.add(volume.container_path)
-        match volume:
-            case SecretVolume() if FEATURE_SECRETS not in rules.features:
-                yield Problem(at(path, "secret"), f"Feature {FEATURE_SECRETS} is not enabled")
-            case SecretVolume(secret=secret) if secret not in dict(spec.secrets):
-                yield Problem(path, "volume.secret must refer to an existing secret")
-            case HostVolume() | SecretVolume():
-                pass
+        if isinstance(volume, HostVolume):
+            continue
+        if container.type is ContainerType.DOCKER:
+            yield Problem(at(path, "secret"), "only works with the Mesos containerizer")
+        if volume.secret not in secrets:
+            yield Problem(path, "volume.secret must refer to an existing secret")
 
 
 # ---------------------------------------------------------------- networks, ports

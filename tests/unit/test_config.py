@@ -217,4 +217,4 @@ def test_gpus_are_asked_of_mesos_exactly_if_apps_may_have_them(gpus: bool):
     flags = {"master": "h:5050", "gpus": str(gpus).lower()}
     config = load_config(flags, {})
     assert ("GPU_RESOURCES" in _driver_config(config).framework.capabilities) is gpus
-    assert config.as_marathon["features"] == (["gpu_resources"] if gpus else [])
+    assert config.as_marathon["features"] == ["secrets", *(["gpu_resources"] if gpus else [])]

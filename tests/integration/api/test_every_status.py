@@ -17,6 +17,15 @@ from scheduler.core import Settings
 from tests.live_egret import live_egret
 from tests.support import eventually
 
+SECRETS = {
+    "env": {"PW": {"secret": "pw"}},
+    "secrets": {"pw": {"source": "vault/pw"}},
+    "container": {
+        "type": "MESOS",
+        "docker": {"image": "x", "pullConfig": {"secret": "pw"}},
+        "volumes": [{"containerPath": "/pw", "secret": "pw"}],
+    },
+}
 NEVER = [["hostname", "LIKE", "no-such-host"]]
 LOCKED = "App is locked by one or more deployments"
 
@@ -108,6 +117,10 @@ APPS = [
     row("POST", "/v2/apps", 400, {"id": "/apps/x", "cmd": 3}, "Invalid JSON"),
     row("POST", "/v2/apps", 422, {"id": "/apps/x"}, "Object is not valid"),
     row("POST", "/v2/apps", 422, app("/apps/restart")),
+    row("POST", "/v2/apps", 201, app("/apps/secret", **SECRETS), "vault/pw"),
+    row("GET", "/v2/apps/apps/secret", 200, says="vault/pw"),
+    row("PUT", "/v2/apps/apps/secret", 422, {"secrets": {}}, "references an undefined secret"),
+    row("POST", "/v2/apps", 422, app("/apps/x", **{**SECRETS, "container": {"docker": {}}})),
     row("POST", "/v2/apps", 422, app("/apps/x", dependencies=["/apps/x"])),
     row("POST", "/v2/apps", 415, b"id=a", **{"content-type": "application/x-www-form-urlencoded"}),
     row("POST", "/v2/apps", 413, b" " * (2 * 1024 * 1024 + 1)),

@@ -97,6 +97,19 @@ def test_an_unhealthy_task_is_killed_and_replaced(egret: Egret, tmp_path: Path, 
     assert not before & after
 
 
+def test_a_task_whose_secret_nobody_resolves_fails_and_says_so(egret: Egret, mesos: Mesos):
+    if mesos.is_real:
+        pytest.skip("whether its agents have a secret resolver is not ours to know")
+    fields = {"env": {"PW": {"secret": "pw"}}, "secrets": {"pw": {"source": "vault/pw"}}}
+    egret.deploy({**WEB, **fields, "instances": 1})
+    failure = wait_for(lambda: egret.get("/v2/apps/web")["app"].get("lastTaskFailure"), "a failure")
+    assert failure["state"] == "TASK_FAILED"
+    assert "no secret resolver to look up 'vault/pw'" in failure["message"]
+    shown = egret.get("/v2/apps/web")["app"]
+    assert {name: shown[name] for name in fields} == fields
+    assert not egret.running()
+
+
 def test_a_task_that_ignores_term_is_killed_after_its_grace_period(egret: Egret):
     stubborn = "trap '' TERM; while true; do sleep 1; done"
     egret.deploy({**WEB, "cmd": stubborn, "instances": 1, "taskKillGracePeriodSeconds": 1})

@@ -22,7 +22,7 @@ from scheduler.spec import (
 from scheduler.spec.structure import camel
 from scheduler.spec.wire import WireApp
 
-RULES = SpecRules(features=frozenset({"secrets", "gpu_resources"}), default_network_name="net")
+RULES = SpecRules(features=frozenset({"gpu_resources"}), default_network_name="net")
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 names = st.sampled_from(["a", "http", "web-1", "admin"])
@@ -45,7 +45,12 @@ valid_apps = st.fixed_dictionaries(
         "mem": st.floats(0, 1e6),
         "disk": st.integers(0, 1000),
         "gpus": st.integers(0, 4),
-        "env": st.dictionaries(names, text.filter(lambda t: "\0" not in t), max_size=3),
+        "env": st.dictionaries(
+            names,
+            text.filter(lambda t: "\0" not in t) | st.just({"secret": "pw"}),
+            max_size=3,
+        ),
+        "secrets": st.sampled_from([{"pw": {"source": "vault/pw"}}, {"x": {"source": "y"}}]),
         "labels": labels,
         "uris": st.lists(st.sampled_from(["http://x/a.tgz", "http://x/b"]), max_size=2),
         "portDefinitions": port_lists.map(
@@ -88,6 +93,11 @@ valid_apps = st.fixed_dictionaries(
             [
                 {"type": "MESOS"},
                 {"type": "MESOS", "docker": {"image": "x"}, "portMappings": []},
+                {
+                    "type": "MESOS",
+                    "docker": {"image": "x", "pullConfig": {"secret": "pw"}},
+                    "volumes": [{"containerPath": "/d", "secret": "pw"}],
+                },
                 {
                     "type": "MESOS",
                     "volumes": [{"containerPath": "/d", "hostPath": "/e", "mode": "RW"}],

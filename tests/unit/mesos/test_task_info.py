@@ -254,6 +254,25 @@ def test_secrets_are_named_and_never_seen():
     }
 
 
+def test_a_docker_container_is_given_secrets_in_its_environment_all_the_same():
+    env, secrets = (("PW", SecretRef("db")),), (("db", "path/to/pw"),)
+    info = build(launch(container=Container(docker=Docker("x")), env=env, secrets=secrets))
+    sources = [
+        variable["secret"]["reference"]["name"]
+        for variable in info["command"]["environment"]["variables"]
+        if variable["type"] == "SECRET"
+    ]
+    assert sources == ["path/to/pw"]
+
+
+def test_secrets_of_a_custom_executor_are_looked_up_for_its_own_container():
+    env, secrets = (("PW", SecretRef("db")),), (("db", "path/to/pw"),)
+    info = build(launch(executor="/opt/mine", env=env, secrets=secrets))
+    variables = info["executor"]["command"]["environment"]["variables"]
+    (variable,) = [v for v in variables if v["name"] == "PW"]
+    assert variable["secret"] == {"type": "REFERENCE", "reference": {"name": "path/to/pw"}}
+
+
 # ------------------------------------------------------- containers, networks, ports
 
 

@@ -15,7 +15,7 @@ from scheduler.core.ids import AppId, GroupId
 from scheduler.spec import InvalidInput, SpecRules, decode_app, to_json
 
 RULES = SpecRules()
-SECRETS = SpecRules(features=frozenset({"secrets", "gpu_resources"}))
+GPUS = SpecRules(features=frozenset({"gpu_resources"}))
 
 
 def spec_of(fields, rules=RULES, **kwargs):
@@ -189,7 +189,7 @@ def test_every_field_is_shown_again_as_it_was_posted():
             "delaySeconds": 1,
         },
     }
-    decoded = decode_app(posted, SECRETS)
+    decoded = decode_app(posted, GPUS)
     assert decoded.ignored == ()
     assert to_json(decoded.spec) == posted
 
@@ -209,7 +209,7 @@ def test_unknown_fields_are_ignored_but_named():
             "env": {"S": {"secret": "x", "why": 1}},
             "secrets": {"x": {"source": "y"}},
         },
-        SECRETS,
+        RULES,
     )
     assert set(decoded.ignored) == {"/replicas", "/healthChecks(0)/interval", "/env/S/why"}
 
@@ -394,10 +394,77 @@ def test_an_unreachable_task_may_be_waited_for_without_end():
     assert to_json(spec)["unreachableStrategy"] == "disabled"
 
 
-def test_secret_references_need_the_feature():
-    posted = {"env": {"A": {"secret": "s"}}, "secrets": {"s": {"source": "x"}}}
-    assert problem_paths(posted) == {"/env/A", "/secrets"}
-    assert spec_of(posted, SECRETS).env == (("A", SecretRef("s")),)
+def test_a_secret_is_referred_to_by_name_and_never_looked_up():
+    posted = {"env": {"A": {"secret": "s"}}, "secrets": {"s": {"source": "vault/x"}}}
+    spec = spec_of(posted)
+    assert (spec.env, spec.secrets) == ((("A", SecretRef("s")),), (("s", "vault/x"),))
+    shown = to_json(spec)
+    assert {name: shown[name] for name in posted} == posted
+
+
+def mesos_container(**fields):
+    return {"container": {"type": "MESOS", "docker": {"image": "x"}, **fields}}
+
+
+SECRET_VOLUME = {"containerPath": "/run/pw", "secret": "s"}
+PULLED = {"image": "x", "pullConfig": {"secret": "s"}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "message"),
+    [
+        ({"env": {"A": {"secret": "s"}}}, "/env/A", "references an undefined secret"),
+        (
+            mesos_container(volumes=[SECRET_VOLUME]),
+            "/container/volumes(0)",
+            "volume.secret must refer to an existing secret",
+        ),
+        (
+            mesos_container(docker=PULLED),
+            "/container/docker/pullConfig",
+            "pullConfig.secret must refer to an existing secret",
+        ),
+    ],
+)
+def test_a_secret_that_is_referred_to_must_be_defined(fields, path, message):
+    posted = {"id": "/a", "cmd": "true", **fields, "secrets": {"other": {"source": "x"}}}
+    assert problems_of(posted) == {path: message}
+    posted["secrets"]["s"] = {"source": "y"}
+    assert decode_app(posted, RULES).spec.secrets == (("other", "x"), ("s", "y"))
+
+
+@pytest.mark.parametrize(
+    ("container", "path"),
+    [
+        ({"docker": PULLED}, "/container/docker/pullConfig"),
+        (
+            {"docker": {"image": "x"}, "volumes": [SECRET_VOLUME]},
+            "/container/volumes(0)/secret",
+        ),
+    ],
+)
+def test_docker_containers_take_secrets_in_their_environment_only(container, path):
+    secrets = {"s": {"source": "x"}}
+    assert problem_paths({"container": container, "secrets": secrets}) == {path}
+    fields = {"container": {"docker": {"image": "x"}}, "env": {"A": {"secret": "s"}}}
+    assert spec_of({**fields, "secrets": secrets}).env == (("A", SecretRef("s")),)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "path"),
+    [
+        ({"": {"source": "x"}}, "/secrets"),
+        ({"s": {}}, "/secrets/s/source"),
+        ({"s": {"source": ""}}, "/secrets/s/source"),
+    ],
+)
+def test_a_secret_has_a_name_and_a_source(secrets, path):
+    assert problem_paths({"secrets": secrets}) == {path}
+
+
+def test_a_secret_is_text_or_a_reference_and_nothing_else():
+    assert problem_paths({"env": {"A": {"source": "x"}}}) == {"/env/A/secret"}
+    assert problem_paths({"secrets": {"s": "x"}}) == {"/secrets/s"}
 
 
 # --------------------------------------------------------------------------- ids
@@ -558,6 +625,13 @@ def test_a_docker_app_is_refused_where_no_agent_runs_docker():
 def test_egrets_executor_is_refused_where_it_would_need_a_container(fields):
     assert spec_of({"executor": "egret"}).executor == "egret"
     assert problem_paths({"executor": "egret", **fields}) == {"/executor"}
+
+
+def test_egrets_executor_is_refused_secrets_that_nobody_would_look_up():
+    """The agent does that for the containers it makes, not for tasks inside a shared executor."""
+    env = {"A": {"secret": "s"}, "B": "text"}
+    fields = {"executor": "egret", "env": env, "secrets": {"s": {"source": "x"}}}
+    assert problem_paths(fields) == {"/env/A"}
 
 
 def test_egrets_executor_is_refused_limits_that_it_cannot_keep():
