@@ -140,9 +140,8 @@ def decide(*, wanted: int, bounds: Bounds, new: Side, old: Side) -> Moves:
     are never both positive.
     """
     surplus = new.active - wanted
-    # More canaries than allowed (one came back beside its replacement): those that serve stay.
-    idle = new.active - new.serving - new.done
-    end_new = max(0, surplus, min(idle, new.active - bounds.new_most))
+    # More canaries than allowed (one came back beside its replacement): those that run stay.
+    end_new = max(0, surplus, min(new.scheduled, new.active - bounds.new_most))
     create = min(max(0, -surplus), _room(bounds, new, old))
     if old.active == 0:
         return Moves(create=create, end_new=end_new)
