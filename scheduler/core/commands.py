@@ -37,6 +37,7 @@ from scheduler.core.records import App, AppVersion, Kind
 from scheduler.core.reverts import deploy, give_up, revert
 from scheduler.core.service_ports import assign
 from scheduler.core.signals import Cause, Signal
+from scheduler.core.wishes import app_ids_of
 from scheduler.core.world import World
 
 
@@ -78,8 +79,8 @@ def _change_apps(
     too_many = len(batch.world.deployments) - len(in_the_way) >= (
         batch.world.settings.deployments_max
     )
-    queued = waiting_for(batch.world, command)
-    if (in_the_way or queued) and command.queue and not (queued or command.force):
+    queued = waiting_for(batch.world, affected)
+    if in_the_way and command.queue and not queued and not command.force:
         return enqueue(batch, wanted)
     if queued and not command.force:
         return _locked(affected[0], queued)
@@ -310,11 +311,7 @@ def _reset_delay(batch: Batch, command: ResetDelay) -> Answer:
 
 
 def _affected(command: ChangeApps) -> list[AppId]:
-    return [
-        *(upsert.spec.id for upsert in command.upserts),
-        *(removal.app_id for removal in command.removals),
-        *command.restarts,
-    ]
+    return app_ids_of(command.upserts, command.removals, command.restarts)
 
 
 def _locks(world: World, app_ids: list[AppId]) -> list[DeploymentId]:

@@ -11,22 +11,30 @@ from collections.abc import Callable
 from scheduler.core.batch import Batch
 from scheduler.core.effects import Accepted, Answer, QueuedChangeFailed, Rejected
 from scheduler.core.events import ChangeApps
-from scheduler.core.ids import DeploymentId, RequestId
+from scheduler.core.ids import AppId, DeploymentId, RequestId
 from scheduler.core.records import Kind, Queued
 from scheduler.core.world import World
 
 Begin = Callable[[Batch, ChangeApps, DeploymentId], Answer]
 
 
-def waiting_for(world: World, command: ChangeApps) -> list[DeploymentId]:
-    """Name the queued changes that wait for one of the apps of ``command``."""
-    wanted = set(_as_queued(command, DeploymentId(""), 0).app_ids)
+def waiting_for(world: World, app_ids: list[AppId]) -> list[DeploymentId]:
+    """Name the queued changes that wait for one of the apps."""
+    wanted = set(app_ids)
     return [queued.id for queued in world.queued.values() if wanted & set(queued.app_ids)]
 
 
 def enqueue(batch: Batch, command: ChangeApps) -> Accepted:
     """Store a change until its apps are free."""
-    queued = _as_queued(command, DeploymentId(batch.new_uuid()), batch.now_ms)
+    queued = Queued(
+        id=DeploymentId(batch.new_uuid()),
+        queued_at_ms=batch.now_ms,
+        upserts=command.upserts,
+        removals=command.removals,
+        restarts=command.restarts,
+        groups=command.groups,
+        removed_groups=command.removed_groups,
+    )
     batch.put(queued)
     return Accepted(batch.new_version(), queued.id)
 
@@ -42,18 +50,6 @@ def begin_queued(batch: Batch, begin: Begin) -> None:
         answer = begin(batch, _as_command(queued), queued.id)
         if isinstance(answer, Rejected):
             batch.publish(QueuedChangeFailed(queued.id, answer.message))
-
-
-def _as_queued(command: ChangeApps, deployment_id: DeploymentId, now_ms: int) -> Queued:
-    return Queued(
-        id=deployment_id,
-        queued_at_ms=now_ms,
-        upserts=command.upserts,
-        removals=command.removals,
-        restarts=command.restarts,
-        groups=command.groups,
-        removed_groups=command.removed_groups,
-    )
 
 
 def _as_command(queued: Queued) -> ChangeApps:

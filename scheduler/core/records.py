@@ -25,7 +25,7 @@ from scheduler.core.ids import (
 )
 from scheduler.core.instance import Instance, TaskState
 from scheduler.core.offer import Agent
-from scheduler.core.wishes import Removal, Upsert
+from scheduler.core.wishes import Removal, Upsert, app_ids_of
 
 
 class Kind(StrEnum):
@@ -161,11 +161,7 @@ class Queued:
     @property
     def app_ids(self) -> list[AppId]:
         """The apps it will change."""
-        return [
-            *(upsert.spec.id for upsert in self.upserts),
-            *(removal.app_id for removal in self.removals),
-            *self.restarts,
-        ]
+        return app_ids_of(self.upserts, self.removals, self.restarts)
 
 
 Entity = (

@@ -21,3 +21,14 @@ class Removal:
     app_id: AppId
     expect: Version | None
     """None removes whatever version there is."""
+
+
+def app_ids_of(
+    upserts: tuple[Upsert, ...], removals: tuple[Removal, ...], restarts: tuple[AppId, ...]
+) -> list[AppId]:
+    """List the apps that a change is about."""
+    return [
+        *(upsert.spec.id for upsert in upserts),
+        *(removal.app_id for removal in removals),
+        *restarts,
+    ]
