@@ -64,13 +64,17 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
     moves = decide(wanted=target.instances, bounds=bounds, new=sides[0], old=sides[1])
     if target.is_paused:
         moves = evolve(moves, create=0, end_old=0)
-    reason = "replaced by a newer version"
-    if bounds.floor < bounds_of(spec).floor:
-        reason = "stopped first: its fixed ports are needed by the newer version"
-    _end(batch, _first(moves.end_old, old, spec, world), reason)
+    if moves.end_old:
+        _end(batch, _first(moves.end_old, old, spec, world), _why_replaced(bounds, spec))
     _end(batch, _first(moves.end_new, new, spec, world), "scaled down")
     for _ in range(moves.create):
         _create(batch, app_id, target)
+
+
+def _why_replaced(bounds: Bounds, spec: AppSpec) -> str:
+    if bounds.floor < bounds_of(spec).floor:
+        return "stopped first: its fixed ports are needed by the newer version"
+    return "replaced by a newer version"
 
 
 def launch_room_of(world: World, app_id: AppId) -> int:
