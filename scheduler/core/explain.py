@@ -5,6 +5,7 @@ not at its target gets one reason: the first of a fixed order that applies, so t
 "what is it waiting for" is the thing to look at first. Nothing here is stored.
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 from attrs import frozen
@@ -51,15 +52,17 @@ class BlockedBy:
 
 def blocked_by(world: World, deployment_id: DeploymentId, now_ms: int) -> list[BlockedBy]:
     """List what each app of a deployment's present step waits for; empty if it has ended."""
+    return list(blocks_of(world, deployment_id, now_ms))
+
+
+def blocks_of(world: World, deployment_id: DeploymentId, now_ms: int) -> Iterator[BlockedBy]:
+    """Yield the same one by one, for who must not look at thousands of apps at a stretch."""
     deployment = world.deployments.get(deployment_id)
     if deployment is None or deployment.current_step >= len(deployment.steps):
-        return []
-    actions = deployment.steps[deployment.current_step].actions
-    return [
-        _why(world, deployment, action, now_ms)
-        for action in actions
-        if not is_satisfied(world, action)
-    ]
+        return
+    for action in deployment.steps[deployment.current_step].actions:
+        if not is_satisfied(world, action):
+            yield _why(world, deployment, action, now_ms)
 
 
 def _why(world: World, deployment: Deployment, action: Action, now_ms: int) -> BlockedBy:
