@@ -82,9 +82,14 @@ def launch_room_of(world: World, app_id: AppId) -> int:
     target = target_of(world, app_id)
     if target.version is None:
         return 0
-    new, old = _sides(world, app_id, target)
-    sides = _side(new), _side(old, is_old=True)
+    sides = sides_of(world, app_id, target)
     return launch_room(stage_of(world, target, *sides), *sides)
+
+
+def sides_of(world: World, app_id: AppId, target: Target) -> tuple[Side, Side]:
+    """Count the instances of the wanted version, and those of all others."""
+    new, old = _sides(world, app_id, target)
+    return _side(new), _side(old, is_old=True)
 
 
 def stage_of(world: World, target: Target, new: Side, old: Side) -> Bounds:
@@ -93,14 +98,20 @@ def stage_of(world: World, target: Target, new: Side, old: Side) -> Bounds:
     New instances that fixed ports of old ones keep out everywhere can only come when an old one
     goes first, whatever the floor says; one at a time.
     """
-    bounds = bounds_of(target.spec)
-    policy = target.spec.update
-    if policy is not None and policy.canary_instances and old.active and not target.is_promoted:
-        canaries = min(policy.canary_instances, target.instances)
-        if policy.auto_pause or new.serving < canaries:
-            return with_canaries(bounds, target.instances, canaries)
-    if old.active and is_kept_out(world, target, new, old):
+    bounds = bounds_at(target.spec, new, old, is_promoted=target.is_promoted)
+    if bounds.may_end_old and old.active and is_kept_out(world, target, new, old):
         return stop_first(bounds)
+    return bounds
+
+
+def bounds_at(spec: AppSpec, new: Side, old: Side, *, is_promoted: bool) -> Bounds:
+    """Say the same of a cluster in which every new instance finds a place: from counts alone."""
+    bounds = bounds_of(spec)
+    policy = spec.update
+    if policy is not None and policy.canary_instances and old.active and not is_promoted:
+        canaries = min(policy.canary_instances, spec.instances)
+        if policy.auto_pause or new.serving < canaries:
+            return with_canaries(bounds, spec.instances, canaries)
     return bounds
 
 
