@@ -85,6 +85,10 @@ class CheckResult:
     last_success_ms: int | None = None
     last_failure_ms: int | None = None
     last_failure_cause: str | None = None
+    relapses: int = 0
+    """How often it has failed after being alive without having been steady in between."""
+    consecutive_successes: int = 0
+    """While it counts as dead only: successes since the last failure."""
 
 
 @frozen

@@ -204,6 +204,8 @@ def _check_message(it: CheckResult) -> pb.CheckResult:
         last_success_ms=it.last_success_ms,
         last_failure_ms=it.last_failure_ms,
         last_failure_cause=it.last_failure_cause,
+        relapses=it.relapses,
+        consecutive_successes=it.consecutive_successes,
     )
 
 
@@ -215,6 +217,8 @@ def _check(it: pb.CheckResult) -> CheckResult:
         last_success_ms=it.last_success_ms if it.HasField("last_success_ms") else None,
         last_failure_ms=it.last_failure_ms if it.HasField("last_failure_ms") else None,
         last_failure_cause=it.last_failure_cause if it.HasField("last_failure_cause") else None,
+        relapses=it.relapses,
+        consecutive_successes=it.consecutive_successes,
     )
 
 

@@ -173,20 +173,24 @@ class Executor(_message.Message):
     def __init__(self, id: _Optional[str] = ..., user: _Optional[str] = ..., role: _Optional[str] = ..., uri: _Optional[str] = ..., pools: _Optional[_Iterable[_Union[Pool, _Mapping]]] = ...) -> None: ...
 
 class CheckResult(_message.Message):
-    __slots__ = ("alive", "consecutive_failures", "first_success_ms", "last_success_ms", "last_failure_ms", "last_failure_cause")
+    __slots__ = ("alive", "consecutive_failures", "first_success_ms", "last_success_ms", "last_failure_ms", "last_failure_cause", "relapses", "consecutive_successes")
     ALIVE_FIELD_NUMBER: _ClassVar[int]
     CONSECUTIVE_FAILURES_FIELD_NUMBER: _ClassVar[int]
     FIRST_SUCCESS_MS_FIELD_NUMBER: _ClassVar[int]
     LAST_SUCCESS_MS_FIELD_NUMBER: _ClassVar[int]
     LAST_FAILURE_MS_FIELD_NUMBER: _ClassVar[int]
     LAST_FAILURE_CAUSE_FIELD_NUMBER: _ClassVar[int]
+    RELAPSES_FIELD_NUMBER: _ClassVar[int]
+    CONSECUTIVE_SUCCESSES_FIELD_NUMBER: _ClassVar[int]
     alive: bool
     consecutive_failures: int
     first_success_ms: int
     last_success_ms: int
     last_failure_ms: int
     last_failure_cause: str
-    def __init__(self, alive: _Optional[bool] = ..., consecutive_failures: _Optional[int] = ..., first_success_ms: _Optional[int] = ..., last_success_ms: _Optional[int] = ..., last_failure_ms: _Optional[int] = ..., last_failure_cause: _Optional[str] = ...) -> None: ...
+    relapses: int
+    consecutive_successes: int
+    def __init__(self, alive: _Optional[bool] = ..., consecutive_failures: _Optional[int] = ..., first_success_ms: _Optional[int] = ..., last_success_ms: _Optional[int] = ..., last_failure_ms: _Optional[int] = ..., last_failure_cause: _Optional[str] = ..., relapses: _Optional[int] = ..., consecutive_successes: _Optional[int] = ...) -> None: ...
 
 class Instance(_message.Message):
     __slots__ = ("id", "app_id", "version", "goal", "condition", "incarnation", "since_ms", "created_at_ms", "placement", "staged_at_ms", "started_at_ms", "healthy_since_ms", "task_state", "checks", "mesos_healthy", "addresses", "kill_reason", "kill_attempts", "deregistered", "unconfirmed_asks", "last_message", "ready", "solo", "proven", "attempts", "attempts_since_ms", "spare_until_ms")

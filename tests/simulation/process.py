@@ -12,12 +12,14 @@ from attrs import define
 from scheduler.core import World, handle, resume, settle
 from scheduler.core import effects as fx
 from scheduler.core import events as ev
-from scheduler.core.app import AppSpec
+from scheduler.core.app import HealthCheck
 from scheduler.core.batch import Batch
 from scheduler.core.ids import Epoch, FrameworkId, RequestId, TaskId
 from scheduler.core.instance import CheckResult, Condition, Instance
 from scheduler.core.records import Kind, Record
 from scheduler.core.settings import Settings
+from scheduler.health.target import ProbeCheck
+from scheduler.health.verdict import Answer, Outcome, is_news, next_result
 from scheduler.runtime.committer import Committed, Result
 from scheduler.runtime.inbox import Inbox
 from scheduler.runtime.shell import _refuse_lost_identity
@@ -199,7 +201,7 @@ class Process:
         self.handled_in_batch = 0
         self._handled = 0
         self._commands: dict[RequestId, ev.Command] = {}
-        self._watched: dict[TaskId, None] = {}
+        self._watched: dict[TaskId, ProbeCheck] = {}
         self._timer_ms: int | None = None
         elected = around.store.campaign()
         assert isinstance(elected, Elected)
@@ -371,27 +373,54 @@ class Process:
 
     def _probe_later(self, instance: Instance) -> None:
         task_id = instance.task_id
-        if instance.condition is not Condition.RUNNING or task_id is None:
+        if task_id is None:
+            return
+        if instance.condition is not Condition.RUNNING:
+            self._watched.pop(task_id, None)
             return
         spec = self.world.spec_at(instance.app_id, instance.version)
         if spec.health_checks and task_id not in self._watched:
-            self._watched[task_id] = None
-            self.clock.after(PROBE_MS, lambda: self._probe(task_id, spec, 0))
+            check = _probe_check(spec.health_checks[0], _known(instance))
+            self._watched[task_id] = check
+            is_sick = spec.cmd == "sick"
+            self.clock.after(
+                PROBE_MS, lambda: self._probe(task_id, check, check.result, is_sick=is_sick)
+            )
 
-    def _probe(self, task_id: TaskId, spec: AppSpec, failures: int) -> None:
+    def _probe(
+        self, task_id: TaskId, check: ProbeCheck, before: CheckResult, *, is_sick: bool
+    ) -> None:
+        if self._watched.get(task_id) is not check:
+            return
         instance = self.world.instance_of(task_id)
         if not self.is_alive or instance is None or instance.condition is not Condition.RUNNING:
-            self._watched.pop(task_id, None)
+            del self._watched[task_id]
             return
-        is_well = spec.cmd != "sick" and self.clock.now_ms >= self.around.blind_until_ms
-        failures = 0 if is_well else failures + 1
-        old = instance.checks[0] if instance.checks else CheckResult()
-        now_ms = self.now_ms
-        result = CheckResult(
-            alive=is_well,
-            consecutive_failures=failures,
-            first_success_ms=(old.first_success_ms or now_ms) if is_well else old.first_success_ms,
-        )
-        if result.alive is not old.alive or not is_well:
+        is_well = not is_sick and self.clock.now_ms >= self.around.blind_until_ms
+        outcome = Outcome(Answer.ALIVE if is_well else Answer.DEAD)
+        result = next_result(before, outcome, check, started_at_ms=0, now_ms=self.now_ms)
+        # What is stored counts as told: a verdict that came at a bad moment was dropped.
+        if is_news(_known(instance), result, check):
             self.post(ev.ProbeResult(task_id, 0, result))
-        self.clock.after(PROBE_MS, lambda: self._probe(task_id, spec, failures))
+        self.clock.after(PROBE_MS, lambda: self._probe(task_id, check, result, is_sick=is_sick))
+
+
+def _known(instance: Instance) -> CheckResult:
+    return instance.checks[0] if instance.checks else CheckResult()
+
+
+def _probe_check(check: HealthCheck, result: CheckResult) -> ProbeCheck:
+    """Say what is to be probed, at the pace of the simulation; no probe goes to an address."""
+    return ProbeCheck(
+        index=0,
+        address="",
+        port=0,
+        protocol=check.protocol,
+        path="/",
+        grace_ms=0,
+        interval_ms=PROBE_MS,
+        timeout_ms=PROBE_MS,
+        max_consecutive_failures=check.max_consecutive_failures,
+        ignore_http_1xx=False,
+        result=result,
+    )

@@ -209,6 +209,42 @@ def test_failures_go_on_counting_after_a_restart_without_new_grace():
     assert [r.result.consecutive_failures for r in reports] == [3]
 
 
+def test_a_check_that_flaps_comes_back_later_and_its_recovery_is_told_once():
+    script = Script(ALIVE, DEAD, ALIVE, DEAD, ALIVE, DEAD, ALIVE, ALIVE, ALIVE, ALIVE)
+
+    async def during(prober):
+        prober.watch(target())
+        await asyncio.sleep(100)
+
+    reports = run(script, during=during)
+    assert [(r.result.alive, r.result.consecutive_failures) for r in reports] == [
+        (True, 0),
+        (False, 1),
+        (True, 0),
+        (False, 1),
+        (False, 0),
+        (False, 1),
+        (False, 0),
+        (True, 0),
+    ]
+    assert [r.result.relapses for r in reports] == [0, 1, 1, 2, 2, 2, 2, 2]
+
+
+def test_a_recovery_goes_on_after_a_restart_where_it_was():
+    known = CheckResult(
+        alive=False, first_success_ms=1, last_failure_ms=2, relapses=3, consecutive_successes=1
+    )
+    script = Script(ALIVE)
+
+    async def during(prober):
+        prober.watch(target(TASK, evolve(CHECK, result=known)))
+        while prober.stats().reports == 0:
+            await asyncio.sleep(1)
+
+    reports = run(script, during=during)
+    assert [(r.result.alive, len(script.asked_s)) for r in reports] == [(True, 3)]
+
+
 def test_no_more_probes_run_at_once_than_allowed_and_all_get_their_turn():
     script = Script(ALIVE, takes_s=0.5)
     lags: list[int] = []

@@ -1,6 +1,7 @@
 """One entity of each kind with every field set, and one with as few as there can be."""
 
 import orjson
+from attrs import evolve
 
 from scheduler.core.app import AppSpec
 from scheduler.core.deployment import Action, ActionKind, Change, Deployment, Step
@@ -80,7 +81,8 @@ FULL_INSTANCE = Instance(
     healthy_since_ms=1_764_022_623_004,
     task_state=TaskState.RUNNING,
     checks=(CheckResult(), CheckResult(alive=False, consecutive_failures=2, first_success_ms=1,
-            last_success_ms=2, last_failure_ms=3, last_failure_cause="timeout")),
+            last_success_ms=2, last_failure_ms=3, last_failure_cause="timeout", relapses=4,
+            consecutive_successes=5)),
     mesos_healthy=False,
     addresses=("10.1.0.1", "fd00::1"),
     kill_reason="unhealthy",
@@ -95,6 +97,13 @@ FULL_INSTANCE = Instance(
     attempts_since_ms=1_764_022_623_005,
     spare_until_ms=1_764_022_623_006,
 )  # fmt: skip
+# As it was stored before relapses were counted; its golden bytes are from that time.
+INSTANCE_WITHOUT_RELAPSES = evolve(
+    FULL_INSTANCE,
+    checks=tuple(
+        evolve(check, relapses=0, consecutive_successes=0) for check in FULL_INSTANCE.checks
+    ),
+)
 
 FULL_DEPLOYMENT = Deployment(
     id=DeploymentId("d1"),
@@ -126,6 +135,7 @@ SAMPLES: dict[str, Entity] = {
     "deployment": FULL_DEPLOYMENT,
     "deployment, least": Deployment(DeploymentId("d1"), V2, 0, (), ()),
     "instance": FULL_INSTANCE,
+    "instance, checks without relapses": INSTANCE_WITHOUT_RELAPSES,
     "instance, least": Instance(InstanceId("shop_web.instance-2"), WEB, V1),
     "delay": Delay(WEB, V1, 1150, 1_764_022_623_000, 1_764_022_622_000),
     "failure": Failure(WEB, TaskId("t"), TaskState.FAILED, "exit 1", "h1", AgentId("a-S1"), V1, 9),
