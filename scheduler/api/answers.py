@@ -27,6 +27,23 @@ def _object(required: tuple[str, ...] = (), **properties: Json) -> Json:
 
 _ACTION = _object(("action", "app"), action=_TEXT, app=_TEXT, readinessCheckResults=_array({}))
 _STEP = _object(("actions",), actions=_array(_ACTION))
+_POINT_NUMBERS = dict.fromkeys(
+    (
+        "round", "oldServing", "newServing", "alive", "created", "ended", "minimum", "maximum",
+    ),
+    _WHOLE,
+)  # fmt: skip
+_CAPACITY = _object(
+    ("step", "app", "rounds", "mayStopFirst", "pointsLeftOut", "points"),
+    step=_WHOLE,
+    app=_TEXT,
+    rounds=_WHOLE,
+    mayStopFirst=_BOOLEAN,
+    pointsLeftOut=_WHOLE,
+    points=_array(
+        _object((*_POINT_NUMBERS, "awaitsPromotion"), **_POINT_NUMBERS, awaitsPromotion=_BOOLEAN)
+    ),
+)
 _COUNTS = dict.fromkeys(("tasksStaged", "tasksRunning", "tasksHealthy"), _WHOLE)
 _VERSION_INFO = _object(
     ("lastScalingAt", "lastConfigChangeAt"), lastScalingAt=_TIME, lastConfigChangeAt=_TIME
@@ -113,6 +130,7 @@ ANSWERS: dict[str, Json] = {
         ("steps", "changes"),
         steps=_array(_STEP),
         changes=_array(_object(("app", "fields"), app=_TEXT, fields=_array(_ANYTHING))),
+        capacity=_array(_CAPACITY),
     ),
     "Killed": {
         "anyOf": [

@@ -1,9 +1,9 @@
-"""Answer what a change would do: the steps of its deployment and the fields that differ."""
+"""Answer what a change would do: the steps, the fields that differ, the capacity on the way."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 from starlette.responses import Response
 
 from scheduler.api.appinfo import step_json
@@ -13,34 +13,66 @@ from scheduler.api.errors import no_app, refused
 from scheduler.api.replies import json_response
 from scheduler.core.app import AppSpec
 from scheduler.core.commands import with_service_ports
-from scheduler.core.deployment import Change
+from scheduler.core.deployment import ActionKind, Change, Step
 from scheduler.core.effects import Rejected
+from scheduler.core.forecast import (
+    POINTS_MAX,
+    POINTS_MIN,
+    Forecast,
+    Point,
+    forecast,
+    forecast_removal,
+)
 from scheduler.core.ids import AppId, Version
 from scheduler.core.planning import CyclicDependenciesError, is_config_change, plan
 from scheduler.core.records import App, AppVersion
+from scheduler.core.rollout import Side
+from scheduler.core.targets import Target
+from scheduler.core.upkeep import sides_of
 from scheduler.core.world import World
 from scheduler.spec import InvalidInput, Problem, to_json
 
 Json = dict[str, Any]
 _NEW = Version("9999-12-31T23:59:59.999Z")
 """Version of what is only imagined: later than all that is real."""
+_POINTS_IN_ALL = 5_000
+"""Points of all forecasts in one answer, roughly: with many apps each gets fewer."""
+
+
+@frozen
+class _Part:
+    """One app's part in the plan, and the counts it begins with."""
+
+    step: int
+    app_id: AppId
+    spec: AppSpec | None
+    """None: the app is removed."""
+    new: Side
+    old: Side
 
 
 async def rehearse(
     api: Api, derive: Callable[[World], Plan], headers: Mapping[str, str]
 ) -> Response:
     """Derive a change as if it were to be made, and show it."""
-    world = await api.settled_world()
-    return _steps_response(world, derive(world), headers)
+    body, parts = _derive(derive, await api.settled_world())
+    points_max = max(POINTS_MIN, min(POINTS_MAX, _POINTS_IN_ALL // max(1, len(parts))))
+
+    def show(part: _Part) -> Iterator[Json]:
+        yield _capacity(part, points_max)
+
+    body["capacity"] = await api.show_all(parts, show)
+    return json_response(body, headers=headers)
 
 
-def _steps_response(world: World, wanted: Plan, headers: Mapping[str, str]) -> Response:
-    """Answer ``steps`` in Marathon's shape and, an addition, ``changes`` app by app.
+def _derive(derive: Callable[[World], Plan], world: World) -> tuple[Json, list[_Part]]:
+    """Show ``steps`` in Marathon's shape and, an addition, ``changes`` app by app.
 
     Raises:
         ApiError: the change would be refused.
         InvalidInput: it closes a circle of dependencies.
     """
+    wanted = derive(world)
     upserts = with_service_ports(world, wanted.upserts)
     if isinstance(upserts, Rejected):
         raise refused(upserts)
@@ -54,7 +86,59 @@ def _steps_response(world: World, wanted: Plan, headers: Mapping[str, str]) -> R
         "steps": [step_json(step) for step in steps],
         "changes": [_difference(imagined, change) for change in changes],
     }
-    return json_response(body, headers=headers)
+    return body, list(_parts(imagined, changes, steps))
+
+
+def _parts(imagined: World, changes: list[Change], steps: tuple[Step, ...]) -> Iterator[_Part]:
+    change_of = {change.app_id: change for change in changes}
+    for number, step in enumerate(steps, start=1):
+        for action in step.actions:
+            # That an app is announced moves nothing: a later step of the same plan starts it.
+            if action.kind is not ActionKind.START:
+                yield _part(imagined, number, change_of[action.app_id])
+
+
+def _part(imagined: World, step: int, change: Change) -> _Part:
+    app_id, versions = change.app_id, imagined.versions[change.app_id]
+    if change.after is not None:
+        target = Target(versions[change.after], is_rolling=True)
+        return _Part(step, app_id, target.spec, *sides_of(imagined, app_id, target))
+    assert change.before is not None
+    # No instance has the version that is wanted instead: all of them are old.
+    nothing = Target(evolve(versions[change.before], config_version=_NEW), is_rolling=True)
+    return _Part(step, app_id, None, *sides_of(imagined, app_id, nothing))
+
+
+def _capacity(part: _Part, points_max: int) -> Json:
+    found = (
+        forecast_removal(part.old)
+        if part.spec is None
+        else forecast(part.spec, part.new, part.old, points_max=points_max)
+    )
+    return {"step": part.step, "app": part.app_id, **_forecast_json(found)}
+
+
+def _forecast_json(found: Forecast) -> Json:
+    return {
+        "rounds": found.rounds,
+        "mayStopFirst": found.may_stop_first,
+        "pointsLeftOut": found.left_out,
+        "points": [_point_json(point) for point in found.points],
+    }
+
+
+def _point_json(point: Point) -> Json:
+    return {
+        "round": point.number,
+        "oldServing": point.old_serving,
+        "newServing": point.new_serving,
+        "alive": point.alive,
+        "created": point.created,
+        "ended": point.ended,
+        "minimum": point.floor,
+        "maximum": point.ceiling,
+        "awaitsPromotion": point.awaits_promotion,
+    }
 
 
 def _imagine(world: World, wanted: Plan) -> tuple[World, list[Change]]:
@@ -62,6 +146,7 @@ def _imagine(world: World, wanted: Plan) -> tuple[World, list[Change]]:
     imagined = World(world.settings)
     imagined.apps = dict(world.apps)
     imagined.versions = {app_id: dict(versions) for app_id, versions in world.versions.items()}
+    imagined.tallies = world.tallies
     imagined.groups = {**world.groups, **{group.id: group for group in wanted.groups}}
     for group_id in wanted.removed_groups:
         imagined.groups.pop(group_id, None)

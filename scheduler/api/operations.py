@@ -49,7 +49,7 @@ QUERIES: dict[str, tuple[str, Json]] = {
     "queue": ("whether to wait for locks by deployments", _FLAG),
     "partialUpdate": ("whether fields that are not named are kept; true unless told", _FLAG),
     "strict": ("whether unknown fields are refused", _FLAG),
-    "dryRun": ("whether only the steps and differences are shown", _FLAG),
+    "dryRun": ("whether only the steps, differences and capacity on the way are shown", _FLAG),
     "keepScale": ("whether apps listed without a count keep theirs", _FLAG),
     "scale": ("whether the apps' instance counts are lowered", _FLAG),
     "wipe": ("whether the instances are forgotten", _FLAG),

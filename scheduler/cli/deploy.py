@@ -14,6 +14,7 @@ import click
 import orjson
 
 from scheduler.cli.client import Answer, Client, app_path
+from scheduler.cli.course import show_course
 from scheduler.cli.failures import ExitCode, Failure
 from scheduler.cli.session import Session, connected
 from scheduler.cli.waits import follow, waitable
@@ -26,16 +27,24 @@ FILES = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILES)
 @click.option("--force", is_flag=True, help="Override deployments that are under way.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; show how it would go.")
 @waitable
 @connected
-def deploy(session: Session, files: tuple[Path, ...], *, force: bool, wait: float | None) -> None:
+def deploy(
+    session: Session, files: tuple[Path, ...], *, force: bool, dry_run: bool, wait: float | None
+) -> None:
     """Create or update the apps in FILEs: one app, an array of apps, or a group; - is stdin.
 
     A file holds the whole definition: what it leaves out takes its default, except `instances`,
-    which stays as it is.
+    which stays as it is. With --dry-run nothing is changed: it is shown how many instances would
+    serve and be alive on the way.
     """
     apps = read_files(files)
     keep_instances(session.client, apps)
+    if dry_run:
+        answer = put_apps(session.client, apps, force=force, is_rehearsal=True)
+        show_course(session, answer)
+        return
     answer = put_apps(session.client, apps, force=force)
     ids = [app["id"] for app in apps]
     follow(session, answer, ids, wait, f"deploying {', '.join(ids)}")

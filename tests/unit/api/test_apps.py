@@ -419,7 +419,8 @@ async def test_a_definition_with_open_ports_is_no_change_when_put_again(egret):
     await egret.http.put("/v2/apps//a?partialUpdate=false", json=body)
     assert egret.runtime.world.apps["/a"].version == version
     rehearsal = await egret.http.put("/v2/apps//a?partialUpdate=false&dryRun=true", json=body)
-    assert rehearsal.json() == {"steps": [], "changes": [{"app": "/a", "fields": []}]}
+    unchanged = {"steps": [], "changes": [{"app": "/a", "fields": []}], "capacity": []}
+    assert rehearsal.json() == unchanged
 
 
 @pytest.mark.parametrize("setup", [Setup(Settings(service_ports=(10_000, 10_001)))])

@@ -146,3 +146,75 @@ def test_no_difference_is_exit_code_0(egret: Egret, stub: Stub, tmp_path: Path) 
     stub.on("PUT", "/v2/apps/hello", 200, answer)
     result = egret("app", "diff", write(tmp_path, {"id": "/hello", "cmd": "x y"}))
     assert (result.exit_code, result.stdout) == (0, "")
+
+
+def a_point(number: int, old: int, new: int, alive: int, *, waits: bool = False) -> dict[str, Any]:
+    return {
+        "round": number,
+        "oldServing": old,
+        "newServing": new,
+        "alive": alive,
+        "awaitsPromotion": waits,
+    }
+
+
+def a_capacity(app_id: str, step: int, *points: dict[str, Any], **more: Any) -> dict[str, Any]:
+    rounds = points[-1]["round"] - 1
+    return {"app": app_id, "step": step, "rounds": rounds, "points": list(points), **more}
+
+
+REHEARSAL = {
+    "steps": [
+        {"actions": [{"action": "StopApplication", "app": "/gone"}]},
+        {"actions": [{"action": "StartApplication", "app": "/fresh"}]},
+        {
+            "actions": [
+                {"action": "RestartApplication", "app": "/web"},
+                {"action": "ScaleApplication", "app": "/fresh"},
+            ]
+        },
+    ],
+    "changes": [{"app": name, "fields": []} for name in ("/web", "/same", "/fresh", "/gone")],
+    "capacity": [
+        a_capacity("/gone", 1, a_point(0, 2, 0, 2), a_point(1, 0, 0, 2), a_point(2, 0, 0, 0)),
+        a_capacity(
+            "/web",
+            3,
+            a_point(0, 10, 0, 10),
+            a_point(2, 10, 1, 11, waits=True),
+            a_point(3, 8, 0, 12),
+            a_point(6, 0, 10, 10),
+            mayStopFirst=True,
+        ),
+        a_capacity("/fresh", 3, a_point(0, 0, 0, 0), a_point(1, 0, 0, 3), a_point(2, 0, 3, 3)),
+    ],
+}
+
+
+def test_a_dry_run_says_how_many_serve_and_are_alive_on_the_way(
+    egret: Egret, stub: Stub, tmp_path: Path
+) -> None:
+    stub.on("PUT", "/v2/apps/web", 200, REHEARSAL)
+    app = {"id": "/web", "cmd": "x y", "instances": 10}
+    result = egret("app", "deploy", "--dry-run", write(tmp_path, app))
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "/gone: 2 → 0 (removed) in 1 round; at least 0 serve, at most 2 alive",
+        "/web: 10 → 10 of the new version in 5 rounds; at least 8 serve, at most 12 alive",
+        "  waits for `egret deployment promote` with 1 new serving beside 10 old",
+        "  may stop one old instance first, if fixed ports are taken everywhere",
+        "/fresh: 0 → 3 in 1 round; at least 0 serve, at most 3 alive",
+        "/same: nothing changes",
+    ]
+    (put,) = [one for one in stub.asked if one.method == "PUT"]
+    assert put.params["dryRun"] == "true"
+
+
+def test_a_dry_run_as_json_is_what_the_scheduler_said(
+    egret: Egret, stub: Stub, tmp_path: Path
+) -> None:
+    stub.on("PUT", "/v2/apps/web", 200, REHEARSAL)
+    app = {"id": "/web", "cmd": "x y", "instances": 10}
+    result = egret("app", "deploy", "--dry-run", "--json", "--wait", write(tmp_path, app))
+    assert json.loads(result.stdout) == REHEARSAL
+    assert [one.method for one in stub.asked] == ["PUT"]
