@@ -11,15 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scheduler.api.appinfo import Json, deployment_json
+from scheduler.api.blocked import block_json, queued_blocks
 from scheduler.api.bodies import flag
 from scheduler.api.changes import command
 from scheduler.api.context import Api
-from scheduler.api.queue import miss_json
 from scheduler.api.replies import deployment_response, json_response
 from scheduler.core.deployment import Deployment
 from scheduler.core.effects import Accepted
 from scheduler.core.events import CancelDeployment, Command, SteerDeployment, Steering
-from scheduler.core.explain import BlockedBy, blocked_by
+from scheduler.core.explain import blocked_by
 from scheduler.core.ids import DeploymentId, RequestId
 from scheduler.core.records import Queued
 from scheduler.core.times import format_ms
@@ -60,15 +60,7 @@ def _queued_json(queued: Queued) -> Json:
 
 
 def _waiting(world: World, queued: Queued) -> Json:
-    locks = {
-        app_id: lock.deployment_id
-        for app_id in queued.app_ids
-        if (lock := world.locks.get(app_id)) is not None
-    }
-    blocks = [
-        {"app": app_id, "reason": "deployment", "message": f"waits for deployment {other}"}
-        for app_id, other in locks.items()
-    ]
+    blocks = queued_blocks(world, queued)
     return {"queuedAt": format_ms(queued.queued_at_ms), "blockedBy": blocks}
 
 
@@ -79,21 +71,8 @@ def _more(world: World, deployment: Deployment, now_ms: int) -> Json:
         "paused": deployment.paused,
         "promoted": deployment.promoted,
         "reverts": deployment.reverts,
-        "blockedBy": [_block_json(block) for block in blocked_by(world, deployment.id, now_ms)],
+        "blockedBy": [block_json(block) for block in blocked_by(world, deployment.id, now_ms)],
     }
-
-
-def _block_json(block: BlockedBy) -> Json:
-    shown = {
-        "app": block.app_id,
-        "reason": block.block,
-        "message": block.message,
-        "instances": block.instances,
-        "until": None if block.until_ms is None else format_ms(block.until_ms),
-        "refusals": [{"reason": reason, "offers": n} for reason, n in block.refusals] or None,
-        "nearestMiss": None if block.nearest is None else miss_json(block.nearest),
-    }
-    return {name: value for name, value in shown.items() if value is not None}
 
 
 async def cancel_deployment(api: Api, request: Request) -> Response:

@@ -8,7 +8,8 @@ it. An addition to Marathon: frames carry an ``id``, and a client that comes bac
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import count
 
 import orjson
@@ -92,12 +93,31 @@ class EventHub:
     def send(self, kind: str, about: Json) -> None:
         """Send one event to all who want it."""
         number = next(self._numbers)
-        body = orjson.dumps({**about, "eventType": kind, "timestamp": format_ms(self._clock())})
-        head = f"id: {self._term}-{number}\r\nevent: {kind}\r\ndata: ".encode()
-        frame = Frame(number, kind, head + body + b"\r\n\r\n")
+        head = f"id: {self._term}-{number}\r\n".encode()
+        frame = Frame(number, kind, head + self._encode(kind, about))
         self._keep(frame)
         for client in tuple(self._clients):
             client.offer(frame)
+
+    def listeners(self, kind: str) -> set[Client]:
+        """Name the clients that asked for this type by its name."""
+        return {client for client in self._clients if kind in client.wanted}
+
+    def tell(self, clients: AbstractSet[Client], kind: str, events: Sequence[Json]) -> None:
+        """Send events to these clients alone, and keep nothing for any that come back.
+
+        Without an id they leave the place where a client goes on as it was. All together count as
+        one in its backlog.
+        """
+        if not clients or not events:
+            return
+        frame = Frame(0, kind, b"".join(self._encode(kind, about) for about in events))
+        for client in clients:
+            client.offer(frame)
+
+    def _encode(self, kind: str, about: Json) -> bytes:
+        body = orjson.dumps({**about, "eventType": kind, "timestamp": format_ms(self._clock())})
+        return f"event: {kind}\r\ndata: ".encode() + body + b"\r\n\r\n"
 
     def _keep(self, frame: Frame) -> None:
         """Keep a frame for clients that come back, and forget the oldest beyond the limits."""

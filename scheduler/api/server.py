@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from scheduler.api.blocked import BlockWatch
 from scheduler.api.checkevents import check_events_of
 from scheduler.api.context import Api, ApiConfig, Handler
 from scheduler.api.errors import ApiError, on_error, to_response
@@ -47,6 +48,7 @@ def create_app(runtime: Runtime, config: ApiConfig) -> Starlette:
             hub.send(kind, about)
 
     runtime.subscribe_facts(tell_of_checks)
+    runtime.add_room(BlockWatch(api))
     table: list[tuple[str, dict[str, Handler]]] = [*TABLE, ("/openapi.json", {"GET": show_openapi})]
     app = Starlette(
         routes=[_route(api, path, handlers) for path, handlers in table],

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 import orjson
@@ -10,20 +11,27 @@ import orjson
 from scheduler.cli.failures import ExitCode, Failure
 from scheduler.cli.jsonvalues import fields
 from scheduler.cli.session import Session, connected
+from scheduler.cli.waiting import blocks_of
 
 _SHOWN = ("appId", "taskId", "taskStatus", "host", "id", "message", "reason", "alive", "condition")
+_BLOCKS_SHOWN = 3
 
 
 @click.command(name="events")
-@click.option("--type", "types", multiple=True, metavar="TYPE", help="Only these; repeatable.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    help="Only these; repeatable. egret_deployment_blocked comes only to those who name it.",
+)
 @connected
 def command(session: Session, types: tuple[str, ...]) -> None:
     """Follow what happens, one line for each event, until Ctrl-C."""
-    lines = session.client.stream("/v2/events", {}, "text/event-stream")
+    query = urlencode([("event_type", kind) for kind in types])
+    lines = session.client.stream(f"/v2/events?{query}", {}, "text/event-stream")
     with contextlib.suppress(KeyboardInterrupt):
         for name, data in parse_events(lines):
-            if types and name not in types:
-                continue
             click.echo(
                 orjson.dumps({"event": name, **data}).decode()
                 if session.as_json
@@ -51,4 +59,7 @@ def say(name: str, data: dict[str, Any]) -> str:
     if plan:
         data = {"id": plan.get("id"), **data}
     shown = [f"{key}={data[key]}" for key in _SHOWN if data.get(key) not in {None, ""}]
-    return "  ".join([str(data.get("timestamp", "-")), name, *shown])
+    blocks = blocks_of({"egret": data})
+    if len(blocks) > _BLOCKS_SHOWN:
+        blocks[_BLOCKS_SHOWN:] = [f"… and {len(blocks) - _BLOCKS_SHOWN} more"]
+    return "  ".join([str(data.get("timestamp", "-")), name, *shown, *blocks])

@@ -86,6 +86,12 @@ CATALOG: tuple[Metric, ...] = (
     # Apps and deployments
     _gauge("apps", "apps", "apps that exist"),
     _gauge("deployments", "deployments", "deployments under way"),
+    _gauge(
+        "deployments_blocked",
+        "apps",
+        "apps whose deployments wait, by what for; of 1,000 and more some may not be looked at",
+        "reason",
+    ),
     _counter("deployments_started", "deployments", "deployments begun"),
     _counter("deployments_finished", "deployments", "deployments that ended, by result", "result"),
     _gauge("queue_instances", "instances", "instances that wait to be launched"),

@@ -41,7 +41,9 @@ class Listener:
         for frame in self.sent.split(b"\r\n\r\n"):
             lines = dict(line.split(b": ", 1) for line in frame.split(b"\r\n") if b": " in line)
             if lines:
-                found.append((lines[b"event"].decode(), json.loads(lines[b"data"]), lines[b"id"]))
+                found.append(
+                    (lines[b"event"].decode(), json.loads(lines[b"data"]), lines.get(b"id"))
+                )
         return found
 
     def kinds(self):

@@ -319,6 +319,24 @@ def test_events_are_read_as_marathon_frames_them() -> None:
     assert say("a", {"timestamp": "t", "appId": "/x", "plan": {}}) == "t  a  appId=/x"
 
 
+def test_what_a_deployment_waits_for_is_told_on_one_line() -> None:
+    def blocked(*apps: str) -> dict[str, Any]:
+        return {"id": "d", "blockedBy": [{"app": a, "message": "none fits"} for a in apps]}
+
+    kind = "egret_deployment_blocked"
+    assert say(kind, blocked("/a")) == f"-  {kind}  id=d  /a waits: none fits"
+    assert say(kind, blocked(*"abcde")).endswith("c waits: none fits  … and 2 more")
+
+
+def test_events_of_a_type_are_asked_for_by_its_name(egret: Egret, stub: Stub) -> None:
+    """Some come only to those who name them."""
+    stub.on("GET", "/v2/events", 200, "event: a\ndata: {}\n\n")
+    assert egret("events", "--type", "a").stdout == "-  a\n"
+    assert stub.asked[-1].params == {"event_type": "a"}
+    egret("events")
+    assert stub.asked[-1].params == {}
+
+
 def test_completion_offers_the_apps_and_groups_there_are(
     stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

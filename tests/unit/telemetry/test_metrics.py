@@ -1,20 +1,31 @@
 """Metrics are declared once, documented, bounded, and say what happened."""
 
+from itertools import repeat
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 
 from scheduler.core.effects import Accept, Decline, DeploymentDone, Kill, Launch, UnhealthyKill
-from scheduler.core.events import LaunchRefused, OffersReceived, StatusUpdate
-from scheduler.core.ids import AgentId, FrameworkId, OfferId, TaskId
+from scheduler.core.events import (
+    ChangeApps,
+    LaunchRefused,
+    OffersReceived,
+    StatusUpdate,
+    SteerDeployment,
+    Steering,
+)
+from scheduler.core.explain import Block, BlockedBy
+from scheduler.core.ids import AgentId, AppId, FrameworkId, OfferId, TaskId
 from scheduler.core.instance import Condition, TaskState
 from scheduler.core.offer import Agent, Offer
 from scheduler.core.records import App, Delay, Framework, put
 from scheduler.core.settings import Settings
+from scheduler.core.wishes import Upsert
 from scheduler.core.world import World
 from scheduler.telemetry import CATALOG, Metrics
 from scheduler.telemetry.catalog import MetricKind, table
+from tests.unit.core.game import Game, spec
 from tests.unit.store.samples import FULL_DEPLOYMENT, FULL_INSTANCE, FULL_VERSION
 
 DOCUMENT = Path(__file__).parents[3] / "docs/metrics.md"
@@ -154,6 +165,55 @@ def test_the_state_is_read_when_asked_for(metrics: Metrics):
     assert value(metrics, "egret_backoff_longest_seconds") == 5
     assert value(metrics, "egret_mesos_connected") == 0
     assert value(metrics, "egret_mesos_calls_total", type="KILL", outcome="Sent") == 3
+
+
+def blocked(metrics: Metrics) -> dict[str, float]:
+    """Return the reasons for which an app waits, with the number of apps."""
+    (family,) = (
+        found for found in metrics.registry.collect() if found.name == "egret_deployments_blocked"
+    )
+    return {sample.labels["reason"]: sample.value for sample in family.samples}
+
+
+def test_apps_of_deployments_are_counted_by_what_they_wait_for(metrics: Metrics):
+    game = Game()
+    metrics.sources.world = lambda: game.world
+    assert blocked(metrics) == dict.fromkeys([*Block, "deployment"], 0)
+    game.connect()
+    game.upsert(spec("/a"), spec("/b"))
+    game.upsert(spec("/c"))
+    assert {reason: n for reason, n in blocked(metrics).items() if n} == {"offers": 3}
+    paused = next(iter(game.world.deployments))
+    game.ask(SteerDeployment(game.request(), paused, Steering.PAUSE))
+    assert {reason: n for reason, n in blocked(metrics).items() if n} == {"paused": 2, "offers": 1}
+    change = Upsert(spec("/c", cmd="other"), game.world.apps[AppId("/c")].version)
+    game.ask(ChangeApps(game.request(), upserts=(change,), queue=True))
+    assert blocked(metrics)["deployment"] == 1
+    game.world.connected = False
+    assert blocked(metrics)["mesosConnection"] == 1
+
+
+@pytest.mark.parametrize("block", Block)
+def test_every_reason_to_wait_is_counted(
+    metrics: Metrics, block: Block, monkeypatch: pytest.MonkeyPatch
+):
+    world = World(Settings())
+    world.apply(put(FULL_DEPLOYMENT))
+    metrics.sources.world = lambda: world
+    reason = BlockedBy(AppId("/a"), block, "because")
+    monkeypatch.setattr("scheduler.telemetry.metrics.blocks_of", lambda *_: iter([reason]))
+    assert {reason: n for reason, n in blocked(metrics).items() if n} == {block: 1}
+
+
+def test_a_scrape_explains_a_thousand_apps_and_no_more(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+):
+    world = World(Settings())
+    world.apply(put(FULL_DEPLOYMENT))
+    metrics.sources.world = lambda: world
+    endless = repeat(BlockedBy(AppId("/a"), Block.OFFERS, "because"))
+    monkeypatch.setattr("scheduler.telemetry.metrics.blocks_of", lambda *_: endless)
+    assert blocked(metrics)["offers"] == 1_000
 
 
 def test_two_registries_live_side_by_side():
