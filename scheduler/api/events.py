@@ -3,12 +3,12 @@
 Each fact is encoded once, whatever the number of clients. A client that does not read is closed
 when its backlog is full; nobody else notices. Frames end in CRLF because marathon-lb splits on
 it. An addition to Marathon: frames carry an ``id``, and a client that comes back with
-``Last-Event-ID`` gets what it missed, as far as it is still kept.
+``Last-Event-ID`` gets what it missed, as far as it is still kept; a header says how many are not.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import count
 
@@ -21,6 +21,7 @@ from scheduler.core.effects import Fact
 from scheduler.core.times import format_ms
 
 HEARTBEAT_S = 10.0
+LOST_HEADER = b"egret-events-lost"
 _KEPT_MAX = 2_048
 _KEPT_BYTES_MAX = 16 * 1024 * 1024
 """Of all frames kept: a definition alone may have 2 MiB, the plan of a large deployment too."""
@@ -43,6 +44,9 @@ class Client:
     frames: deque[bytes] = field(factory=deque)
     news: asyncio.Event = field(factory=asyncio.Event)
     is_over: bool = False
+    lost: str = ""
+    """How many events since its last one are kept no more, of whatever type: a number, "unknown",
+    or empty for none."""
     drop: Callable[[], object] = field(default=bool)
     """Ends the response at once, though it may be stuck in a full socket."""
 
@@ -127,9 +131,14 @@ class EventHub:
             self._kept_bytes -= len(self._kept.popleft().data)
 
     def join(self, wanted: frozenset[str], last_id: str | None) -> Client:
-        """Add a client; with the id of the last event it saw, it first gets what came since."""
-        client = Client(wanted, self.backlog_max)
-        for frame in self._since(last_id):
+        """Add a client; with the id of the last event it saw, it first gets what came since.
+
+        All that is kept, though it be more than a backlog: who was closed for being slow would
+        otherwise come back to a gap.
+        """
+        missed, lost = self._since(last_id)
+        client = Client(wanted, self.backlog_max + len(missed), lost=lost)
+        for frame in missed:
             client.offer(frame)
         self._clients.add(client)
         return client
@@ -142,13 +151,17 @@ class EventHub:
         for client in tuple(self._clients):
             client.end()
 
-    def _since(self, last_id: str | None) -> Iterator[Frame]:
-        term, _, number = (last_id or "").partition("-")
+    def _since(self, last_id: str | None) -> tuple[list[Frame], str]:
+        """Return what is kept of the events after ``last_id``, and how many are not (``lost``)."""
+        if not last_id:
+            return [], ""
+        term, _, number = last_id.partition("-")
         if term != self._term or not number.isdecimal():
-            return
-        # What a client cannot hold is not offered: it would be closed before it began.
-        found = [frame for frame in self._kept if frame.number > int(number)]
-        yield from found[-self.backlog_max :]
+            return [], "unknown"
+        missed = [frame for frame in self._kept if frame.number > int(number)]
+        first = self._kept[0].number if self._kept else int(number) + 1
+        gone = first - int(number) - 1
+        return missed, str(gone) if gone > 0 else ""
 
 
 class EventStream:
@@ -181,6 +194,8 @@ class EventStream:
             (b"cache-control", b"no-cache, no-store, must-revalidate"),
             (b"x-accel-buffering", b"no"),
         ]
+        if client.lost:
+            headers.append((LOST_HEADER, client.lost.encode()))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         # A first byte at once: clients and proxies then know that the stream is open.
         body = _HEARTBEAT
