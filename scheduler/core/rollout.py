@@ -83,6 +83,7 @@ class Bounds:
     new_most: int = sys.maxsize
     """Most new instances at all: the canaries, until they are approved."""
     may_end_old: bool = True
+    """Whether old instances may go that are still wanted; those beyond it always may."""
 
 
 def floor_of(wanted: int, strategy: UpgradeStrategy) -> int:
@@ -121,7 +122,7 @@ def bounds_of(spec: AppSpec) -> Bounds:
 
 
 def with_canaries(bounds: Bounds, wanted: int, canaries: int) -> Bounds:
-    """Narrow the bounds to the first stage: the canaries run beside all of the old version."""
+    """Narrow the bounds to the first stage: the canaries run beside all that is wanted, old."""
     most = min(canaries, wanted)
     ceiling = max(bounds.ceiling, wanted + most)
     return evolve(bounds, ceiling=ceiling, new_most=most, may_end_old=False)
@@ -145,13 +146,14 @@ def decide(*, wanted: int, bounds: Bounds, new: Side, old: Side) -> Moves:
     create = min(max(0, -surplus), _room(bounds, new, old))
     if old.active == 0:
         return Moves(create=create, end_new=end_new)
-    if not bounds.may_end_old:
-        return Moves(create=create, end_new=end_new)
     # A new one that has ended as it may fills its place for good: it holds no old one back. Of
     # a surplus those are the first to go.
     done = max(0, new.done - end_new)
     spare = max(0, new.serving + done + old.serving - bounds.floor)
     end_old = min(old.active, old.active - old.serving + spare) if wanted else old.active
+    if not bounds.may_end_old:
+        # An app that is made smaller as well: what nobody wants would take the canaries' room.
+        end_old = min(end_old, max(0, old.active - wanted))
     return Moves(create=create, end_new=end_new, end_old=end_old)
 
 

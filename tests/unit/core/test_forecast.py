@@ -96,12 +96,12 @@ def test_canaries_that_need_no_promotion_are_followed_at_once() -> None:
     assert course(found)[1:3] == [(4, 0, 5), (3, 1, 8)]
 
 
-def test_canaries_that_find_no_room_are_foretold_to_need_a_promotion() -> None:
-    """Fewer are wanted than there are, and until the word is given no old one may go."""
+def test_an_app_that_is_made_smaller_first_makes_room_for_its_canaries() -> None:
     shrunk = app(2, 1000, 0, update=UpdatePolicy(canary_instances=1))
     found = forecast(shrunk, NOBODY, Side(serving=9))
-    assert course(found)[:2] == [(9, 0, 9), (9, 0, 9)]
-    assert found.points[1].awaits_promotion
+    assert course(found)[:3] == [(9, 0, 9), (2, 0, 9), (2, 0, 3)]
+    assert not any(point.awaits_promotion for point in found.points)
+    assert course(found)[-1] == (0, 2, 2)
 
 
 def test_scaling_up_is_one_round_without_bounds() -> None:

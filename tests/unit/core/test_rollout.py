@@ -196,6 +196,14 @@ def test_canaries_run_beside_all_of_the_old_ones_until_they_are_approved() -> No
     assert approved == Moves(end_old=4)
 
 
+def test_canaries_of_an_app_that_is_made_smaller_come_when_the_surplus_has_gone() -> None:
+    bounds = with_canaries(bounds_of(app(2, strategy(1.0, 0.0))), wanted=2, canaries=1)
+    first = decide(wanted=2, bounds=bounds, new=Side(), old=Side(serving=9))
+    assert first == Moves(end_old=7)
+    gone = decide(wanted=2, bounds=bounds, new=Side(), old=Side(serving=2))
+    assert gone == Moves(create=1)
+
+
 def test_a_canary_too_many_is_not_launched_again() -> None:
     """One that was out of sight can come back beside its replacement."""
     bounds = with_canaries(Bounds(floor=3, ceiling=4), wanted=4, canaries=1)

@@ -1,5 +1,7 @@
 """How an app says that it is updated: canaries, pauses, deadlines and the way back."""
 
+from attrs import evolve
+
 from scheduler.core.app import AppSpec, HealthCheck, UpdateOrder, UpdatePolicy, UpgradeStrategy
 from scheduler.core.effects import Accepted, DeploymentFailed, Refusal, Rejected
 from scheduler.core.events import CancelDeployment, ProbeResult, SteerDeployment, Steering, Tick
@@ -67,6 +69,18 @@ def test_canaries_go_first_and_the_rest_follows_when_they_serve() -> None:
     answer_probes(game, alive=True)
     game.run_all()
     assert (len(of(game, "old")), len(of(game, "new"))) == (0, 3)
+
+
+def test_canaries_come_although_the_app_is_made_smaller_as_well() -> None:
+    game = Game()
+    game.connect()
+    game.upsert(evolve(app("old", None), instances=9))
+    game.run_all()
+    policy = UpdatePolicy(canary_instances=1)
+    game.upsert(evolve(app("new", policy), upgrade_strategy=UpgradeStrategy(1000, 0)))
+    game.run_all()
+    assert (len(of(game, "old")), len(of(game, "new"))) == (0, 3)
+    assert not game.world.deployments
 
 
 def test_with_auto_pause_the_canaries_wait_for_an_operators_word() -> None:
