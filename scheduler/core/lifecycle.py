@@ -17,6 +17,7 @@ from collections.abc import Callable
 from scheduler.core import transitions as do
 from scheduler.core.batch import Batch
 from scheduler.core.instance import Condition, Instance
+from scheduler.core.returns import settle_return
 from scheduler.core.signals import Cause, Signal
 
 Handler = Callable[[Batch, Instance, Cause], None]
@@ -25,6 +26,14 @@ Handler = Callable[[Batch, Instance, Cause], None]
 def step(batch: Batch, instance: Instance, cause: Cause) -> None:
     """Apply one signal to an instance, by the table."""
     TABLE[instance.condition][cause.signal](batch, instance, cause)
+
+
+def come_back_late(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Welcome a task that was given up; it or the one in its place may be one too many."""
+    do.come_back(batch, instance, cause)
+    returned = batch.world.instances[instance.id]
+    if returned.kill_reason is None:
+        settle_return(batch, returned, step)
 
 
 S = Signal
@@ -152,9 +161,9 @@ TABLE: dict[Condition, dict[Signal, Handler]] = {
         S.DEADLINE: do.give_up,
     },
     C.UNREACHABLE_INACTIVE: {
-        S.STAGING: do.come_back,
-        S.STARTING: do.come_back,
-        S.RUNNING: do.come_back,
+        S.STAGING: come_back_late,
+        S.STARTING: come_back_late,
+        S.RUNNING: come_back_late,
         S.KILLING: do.kill_begun,
         S.CRASHED: do.expunge_lost,
         S.KILLED: do.expunge_lost,

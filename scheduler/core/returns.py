@@ -17,10 +17,11 @@ from scheduler.core.tally import Bucket
 from scheduler.core.targets import target_of
 from scheduler.core.world import World
 
-StartKill = Callable[[Batch, Instance, Cause], None]
+Step = Callable[[Batch, Instance, Cause], None]
+"""``lifecycle.step``: whoever has to go may be in any condition."""
 
 
-def settle_return(batch: Batch, returned: Instance, start_kill: StartKill) -> None:
+def settle_return(batch: Batch, returned: Instance, step: Step) -> None:
     """Apply the app's ``onReturn`` to a task that has just come back; None leaves it to scaling."""
     world = batch.world
     strategy = world.spec_at(returned.app_id, returned.version).unreachable_strategy
@@ -29,11 +30,11 @@ def settle_return(batch: Batch, returned: Instance, start_kill: StartKill) -> No
     cause = Cause(Signal.KILL, reason="one of two after a return", goal=Goal.DECOMMISSIONED)
     match strategy.on_return:
         case OnReturn.KEEP_REPLACEMENT:
-            start_kill(batch, returned, cause)
+            step(batch, returned, cause)
         case OnReturn.KEEP_ORIGINAL:
             replacement = _youngest_other(world, returned)
             if replacement is not None:
-                start_kill(batch, replacement, cause)
+                step(batch, replacement, cause)
         case OnReturn.KEEP_BOTH:
             _keep_both(batch, returned, strategy)
 

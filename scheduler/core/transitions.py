@@ -6,7 +6,7 @@ them. None looks at other instances: what an app then needs is decided when it i
 
 from attrs import evolve
 
-from scheduler.core import backoff, restarts, returns
+from scheduler.core import backoff, restarts
 from scheduler.core.app import AppSpec
 from scheduler.core.batch import Batch
 from scheduler.core.deadlines import deadline_of, kill_period_ms
@@ -98,8 +98,6 @@ def come_back(batch: Batch, instance: Instance, cause: Cause) -> None:
         addresses=update.addresses or instance.addresses,
     )
     put_health(batch, instance, returned)
-    if instance.condition is Condition.UNREACHABLE_INACTIVE:
-        returns.settle_return(batch, batch.world.instances[instance.id], start_kill)
 
 
 def kill_begun(batch: Batch, instance: Instance, cause: Cause) -> None:

@@ -7,7 +7,7 @@ from scheduler.core.app import OnReturn, UnreachableStrategy
 from scheduler.core.effects import Kill
 from scheduler.core.events import Tick
 from scheduler.core.ids import InstanceId, TaskId, task_id_of
-from scheduler.core.instance import Condition, TaskState
+from scheduler.core.instance import Condition, Goal, TaskState
 from tests.unit.core.game import NOW_MS, Game, effects_in, instance, spec, update
 
 ORIGINAL = instance(Condition.UNREACHABLE_INACTIVE)
@@ -36,6 +36,23 @@ def returned(policy: OnReturn | None, keep_both_s: int = 0, instances: int = 1):
 def test_the_original_stays_where_that_is_wanted() -> None:
     _, killed = returned(OnReturn.KEEP_ORIGINAL)
     assert killed == [task_of(REPLACEMENT)]
+
+
+@pytest.mark.parametrize("condition", [Condition.DRAINING, Condition.KILLING])
+def test_a_replacement_that_is_being_ended_already_goes_on_with_it_and_stays_away(
+    condition: Condition,
+) -> None:
+    """Killed for its health, it may still be in Consul: it must not be killed before it is out."""
+    game = Game()
+    strategy = UnreachableStrategy(5, 3_600, OnReturn.KEEP_ORIGINAL)
+    game.install(spec(unreachable_strategy=strategy))
+    ending = evolve(REPLACEMENT, condition=condition, kill_reason="sick", kill_attempts=1)
+    game.put(ORIGINAL, ending)
+    game.connect()
+    batch = game.send(update(task_of(ORIGINAL), TaskState.RUNNING))
+    assert effects_in(batch, Kill) == []
+    after = game.world.instances[REPLACEMENT.id]
+    assert (after.condition, after.goal) == (condition, Goal.DECOMMISSIONED)
 
 
 def test_the_replacement_stays_where_that_is_wanted() -> None:
