@@ -118,6 +118,9 @@ class Config:
     deployments_max: int
     versions_max: int
     health_checks_max: int
+    brake_percent: int
+    brake_instances_min: int
+    brake_agents_min: int
     metrics_default: str
     log_format: str
     log_level: str
@@ -171,6 +174,9 @@ class Config:
             service_ports=self.service_ports,
             deployments_max=self.deployments_max,
             versions_max=self.versions_max,
+            brake_share_milli=self.brake_percent * 10,
+            brake_instances_min=self.brake_instances_min,
+            brake_agents_min=self.brake_agents_min,
             roles=(self.mesos_role,),
         )
 
@@ -215,6 +221,12 @@ def _seconds(text: str) -> float:
 def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
         raise ValueError(f"{text!r} is no number from 1 to 1000000")
+    return int(text)
+
+
+def _percent(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise ValueError(f"{text!r} is no number from 1 to 100")
     return int(text)
 
 
@@ -429,6 +441,14 @@ OPTIONS: tuple[Option, ...] = (
            "NUMBER"),
     Option("--health-checks-max", _count, "256", "most health probes at a time",
            "--max_concurrent_marathon_health_checks", "NUMBER"),
+    Option("--brake-percent", _percent, "50",
+           "with more than this share of all instances ill or out of sight at once nothing is"
+           " killed for its health or given up; 100: never",
+           metavar="NUMBER"),
+    Option("--brake-instances-min", _count, "5", "with fewer instances the brake does not engage",
+           metavar="NUMBER"),
+    Option("--brake-agents-min", _count, "3",
+           "out of sight on fewer agents, tasks are given up all the same", metavar="NUMBER"),
     Option("--metrics-default", _one_of("prometheus", "json"), "prometheus",
            "what /metrics answers to a client that names no type; json is Marathon's",
            metavar="FORMAT"),

@@ -127,7 +127,7 @@ ANSWERS: dict[str, Json] = {
         ("version", "deploymentId"), version=_TIME, deploymentId=_OPTIONAL_TEXT
     ),
     "Rehearsal": _object(
-        ("steps", "changes"),
+        ("steps", "changes", "capacity"),
         steps=_array(_STEP),
         changes=_array(_object(("app", "fields"), app=_TEXT, fields=_array(_ANYTHING))),
         capacity=_array(_CAPACITY),
@@ -202,13 +202,26 @@ ANSWERS: dict[str, Json] = {
         killed=_BOOLEAN,
     ),
     "Brake": _object(
-        ("engaged", "releasedUntil", "failing", "onceHealthy", "unreachable", "running"),
+        (
+            "engaged",
+            "releasedUntil",
+            "failing",
+            "onceHealthy",
+            "unreachable",
+            "givenUp",
+            "agents",
+            "running",
+            "wanted",
+        ),
         engaged=_BOOLEAN,
         releasedUntil=_OPTIONAL_TEXT,
         failing=_WHOLE,
         onceHealthy=_WHOLE,
         unreachable=_WHOLE,
+        givenUp=_WHOLE,
+        agents=_WHOLE,
         running=_WHOLE,
+        wanted=_WHOLE,
     ),
     "Error": _object(
         ("message",),

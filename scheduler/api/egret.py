@@ -75,7 +75,7 @@ async def kill_unknown_tasks(api: Api, request: Request) -> Response:
 
 
 async def show_brake(api: Api, _request: Request) -> Response:
-    """GET /v2/egret/brake: whether kills for bad health are held back, and by what figures."""
+    """GET /v2/egret/brake: whether the disaster brake holds, and by what figures."""
     world = await api.settled_world()
     until_ms = world.brake_released_until_ms
     return json_response(
@@ -84,14 +84,17 @@ async def show_brake(api: Api, _request: Request) -> Response:
             "releasedUntil": None if until_ms is None else format_ms(until_ms),
             "failing": world.failing,
             "onceHealthy": world.once_healthy,
-            "unreachable": world.out_of_sight,
+            "unreachable": world.sight.unreachable,
+            "givenUp": world.sight.given_up,
+            "agents": world.sight.agents,
             "running": world.running,
+            "wanted": world.wanted_total,
         }
     )
 
 
 async def release_brake(api: Api, request: Request) -> Response:
-    """POST /v2/egret/brake/release?seconds=600: let kills go on although the brake would hold."""
+    """POST /v2/egret/brake/release?seconds=600: go on although the brake would hold."""
     text = request.query_params.get("seconds", "600")
     if not text.isascii() or not text.isdecimal() or int(text) > RELEASE_MAX_S:
         raise ApiError(400, f"seconds must be a whole number from 0 to {RELEASE_MAX_S}")

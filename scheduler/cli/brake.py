@@ -9,7 +9,7 @@ from scheduler.cli.session import Session, connected
 
 @click.group()
 def command() -> None:
-    """See whether kills for bad health are held back, and let them go on."""
+    """See whether kills and replacements are held back, and let them go on."""
 
 
 @command.command()
@@ -29,7 +29,7 @@ def show(session: Session) -> None:
 )
 @connected
 def release(session: Session, *, seconds: int) -> None:
-    """Let kills go on for a while: what fails has really failed."""
+    """Let them go on for a while: what fails has really failed, what is lost is lost."""
     params = {"seconds": str(seconds)}
     _print(session, fields(session.client.call("POST", "/v2/egret/brake/release", params).body))
 
@@ -39,7 +39,7 @@ def _print(session: Session, brake: Fields) -> None:
         print_json(brake)
         return
     if brake["engaged"]:
-        state = "holds: nothing is killed for its health"
+        state = "holds: nothing is killed for its health or given up as out of sight"
     elif brake.get("releasedUntil"):
         state = f"is released until {brake['releasedUntil']}"
     else:
@@ -48,4 +48,8 @@ def _print(session: Session, brake: Fields) -> None:
     click.echo(
         f"  failing      {brake['failing']} of {brake['onceHealthy']} that were healthy once"
     )
-    click.echo(f"  unreachable  {brake['unreachable']}, beside {brake['running']} that run")
+    click.echo(
+        f"  unreachable  {brake['unreachable']} waited for and {brake['givenUp']} given up lately,"
+        f" on {brake['agents']} agents"
+    )
+    click.echo(f"  running      {brake['running']} of {brake['wanted']} that are wanted")

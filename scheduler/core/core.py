@@ -44,15 +44,16 @@ from scheduler.core.events import (
     Subscribed,
     Tick,
 )
-from scheduler.core.ids import AppId, InstanceId, TaskId
+from scheduler.core.ids import AgentId, AppId, InstanceId, TaskId
 from scheduler.core.instance import Condition, Instance
 from scheduler.core.launches import settle_launches
 from scheduler.core.lifecycle import step
-from scheduler.core.overrides import BRAKE_KEY, end_release
+from scheduler.core.overrides import BRAKE_KEY, end_memory, end_release
 from scheduler.core.records import Framework, Kind
 from scheduler.core.reverts import check_progress, fail
+from scheduler.core.sight import SIGHT_KEY
 from scheduler.core.signals import Cause, Signal, came_too_late, classify, is_executor_gone
-from scheduler.core.strays import STRAY_KEY, kill_stray, on_stray
+from scheduler.core.strays import SILENT, STRAY_KEY, look_at_stray, on_stray
 from scheduler.core.upkeep import settle_app
 from scheduler.core.verdicts import on_probe, on_readiness
 from scheduler.core.world import DELAY_KEY, ROLLOUT_KEY, World
@@ -83,6 +84,7 @@ def handle(batch: Batch, event: Event) -> None:  # noqa: C901, PLR0912 - the dis
         case OffersReceived():
             for offer in event.offers:
                 world.offers.add(offer)
+                world.sight.hear_of(offer.agent.id)
         case OfferRescinded():
             world.offers.remove(event.offer_id)
         case ProbeResult():
@@ -166,6 +168,8 @@ def _on_status(batch: Batch, update: StatusUpdate) -> None:
     """Take in what Mesos says of a task; it is acknowledged once that is durable."""
     world = batch.world
     world.reconciliation.heard_of(update.task_id)
+    if world.sight.given_up and update.agent_id is not None and _is_alive(update):
+        world.sight.hear_of(update.agent_id)
     instance = world.instance_of(update.task_id)
     if instance is None:
         on_stray(batch, update)
@@ -175,6 +179,11 @@ def _on_status(batch: Batch, update: StatusUpdate) -> None:
         step(batch, instance, Cause(_signal_of(batch, instance, update), update))
     if update.uuid is not None and update.agent_id is not None:
         batch.emit(Acknowledge(update.task_id, update.agent_id, update.uuid))
+
+
+def _is_alive(update: StatusUpdate) -> bool:
+    """Whether an update shows that the task's agent is there."""
+    return not update.state.is_terminal and update.state not in SILENT
 
 
 def _signal_of(batch: Batch, instance: Instance, update: StatusUpdate) -> Signal:
@@ -251,7 +260,10 @@ def _pass_deadlines(batch: Batch) -> None:
             check_progress(batch, AppId(key.removeprefix(ROLLOUT_KEY)))
             continue
         if key.startswith(STRAY_KEY):
-            kill_stray(batch, TaskId(key.removeprefix(STRAY_KEY)))
+            look_at_stray(batch, TaskId(key.removeprefix(STRAY_KEY)))
+            continue
+        if key.startswith(SIGHT_KEY):
+            end_memory(batch, AgentId(key.removeprefix(SIGHT_KEY)))
             continue
         instance = world.instances.get(InstanceId(key))
         if instance is None:

@@ -10,9 +10,10 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from scheduler.core.deadlines import deadline_of
 from scheduler.core.deployment import Action, Deployment
 from scheduler.core.deployments import is_satisfied
-from scheduler.core.ids import AppId, DeploymentId
+from scheduler.core.ids import AppId, DeploymentId, InstanceId
 from scheduler.core.launches import is_delayed
 from scheduler.core.reports import FUNNEL, Miss
 from scheduler.core.tally import Bucket
@@ -32,6 +33,8 @@ class Block(StrEnum):
     HEALTH = "health"
     READINESS = "readiness"
     PROVING = "minHealthySeconds"
+    UNREACHABLE = "unreachable"
+    BRAKE = "brake"
     PROMOTION = "promotion"
     CONNECTION = "mesosConnection"
 
@@ -82,6 +85,8 @@ def _why(world: World, deployment: Deployment, action: Action, now_ms: int) -> B
         return running
     if counts.doomed or counts.recycling:
         return _ending(world, app_id)
+    if counts.unreachable:
+        return _unreachable(world, app_id, counts.unreachable)
     return BlockedBy(app_id, Block.PROMOTION, "the canaries serve and wait to be promoted")
 
 
@@ -102,6 +107,7 @@ class _Counts:
                 self.unready += 1
         self.doomed = sum(tally.count(Bucket.DOOMED) for tally in tallies)
         self.recycling = sum(tally.count(Bucket.RECYCLING) for tally in tallies)
+        self.unreachable = [i for tally in tallies for i in tally.buckets[Bucket.UNREACHABLE]]
 
 
 def _waiting(world: World, app_id: AppId, target: Target, count: int, now_ms: int) -> BlockedBy:
@@ -139,6 +145,20 @@ def _running(app_id: AppId, counts: _Counts) -> BlockedBy | None:
         if count:
             return BlockedBy(app_id, block, message, count)
     return None
+
+
+def _unreachable(world: World, app_id: AppId, ids: list[InstanceId]) -> BlockedBy:
+    """Say until when tasks out of sight are waited for, or that the disaster brake holds them."""
+    if world.is_braked:
+        message = "too much is out of sight at once: nothing is given up until an operator says so"
+        return BlockedBy(app_id, Block.BRAKE, message, len(ids))
+    instances = [world.instances[instance_id] for instance_id in ids]
+    deadlines = [
+        deadline_of(one, world.spec_at(app_id, one.version), world.settings) for one in instances
+    ]
+    until_ms = min((at_ms for at_ms in deadlines if at_ms is not None), default=None)
+    message = "tasks are out of sight and waited for, as unreachableStrategy says"
+    return BlockedBy(app_id, Block.UNREACHABLE, message, len(ids), until_ms=until_ms)
 
 
 def _ending(world: World, app_id: AppId) -> BlockedBy:

@@ -32,6 +32,7 @@ def check(world: World) -> list[str]:
         *_wrong_waiting(world),
         *_wrong_locks(world),
         *_wrong_service_ports(world),
+        *_wrong_wanted(world),
         *_odd_instances(world),
     ]
 
@@ -130,8 +131,8 @@ def _wrong_health_counts(world: World) -> Iterator[str]:
         yield f"once_healthy, failing: counted {counted}, are {(once_healthy, failing)}"
     conditions = [instance.condition for instance in world.instances.values()]
     seen = (conditions.count(Condition.RUNNING), conditions.count(Condition.UNREACHABLE))
-    if (world.running, world.out_of_sight) != seen:
-        counted = (world.running, world.out_of_sight)
+    if (world.running, world.sight.unreachable) != seen:
+        counted = (world.running, world.sight.unreachable)
         yield f"running, out of sight: counted {counted}, are {seen}"
 
 
@@ -167,6 +168,17 @@ def _wrong_service_ports(world: World) -> Iterator[str]:
         and (ports := tuple(p for p in service_ports(world.spec_of(app_id)) if p))
     }
     yield from _differences("service ports", world.service_ports.of_app, wanted)
+
+
+def _wrong_wanted(world: World) -> Iterator[str]:
+    wanted = {
+        app_id: instances
+        for app_id, app in world.apps.items()
+        if not app.removed and (instances := world.spec_of(app_id).instances)
+    }
+    yield from _differences("wanted", world.wanted, wanted)
+    if world.wanted_total != sum(wanted.values()):
+        yield f"wanted in all: counted {world.wanted_total}, are {sum(wanted.values())}"
 
 
 def _odd_instances(world: World) -> Iterator[str]:

@@ -7,7 +7,9 @@ situation of that moment.
 from scheduler.core.batch import Batch
 from scheduler.core.effects import Answer, Refusal, Rejected, Released
 from scheduler.core.events import KillUnknown, ReleaseBrake
+from scheduler.core.ids import AgentId
 from scheduler.core.instance import Condition
+from scheduler.core.sight import SIGHT_KEY
 from scheduler.core.strays import kill_stray
 
 BRAKE_KEY = "~"
@@ -34,10 +36,12 @@ def _release(batch: Batch, for_s: int) -> Answer:
     if for_s <= 0:
         world.brake_released_until_ms = None
         return Released()
+    # The operator says that what is missing is lost: it proves no disaster any more.
+    world.sight.forget_given_up()
     world.brake_released_until_ms = batch.now_ms + for_s * 1000
     world.wake_at(world.brake_released_until_ms, BRAKE_KEY)
     for instance in world.instances.values():
-        if instance.condition is Condition.RUNNING:
+        if instance.condition in {Condition.RUNNING, Condition.UNREACHABLE}:
             world.wake_at(batch.now_ms, instance.id)
     return Released()
 
@@ -47,3 +51,17 @@ def end_release(batch: Batch) -> None:
     until_ms = batch.world.brake_released_until_ms
     if until_ms is not None and until_ms <= batch.now_ms:
         batch.world.brake_released_until_ms = None
+        batch.world.sight.forget_given_up()
+
+
+def end_memory(batch: Batch, agent_id: AgentId) -> None:
+    """Forget what was given up on an agent if the last of it was long enough ago."""
+    sight = batch.world.sight
+    last_ms = sight.last_given_up_ms(agent_id)
+    if last_ms is None:
+        return
+    until_ms = last_ms + batch.world.settings.brake_memory_ms
+    if until_ms <= batch.now_ms:
+        sight.hear_of(agent_id)
+    else:
+        batch.world.wake_at(until_ms, SIGHT_KEY + agent_id)

@@ -41,10 +41,15 @@ class Settings:
     launches_max: int = 500
     """Tasks launched in one settle: bounds one batch's records."""
     brake_share_milli: int = 500
-    """Disaster brake: with more than this share of once-healthy instances failing their checks,
-    the prober is suspect and nothing is killed for being unhealthy."""
-    brake_min_instances: int = 5
-    """Below this number of once-healthy instances the brake does not engage."""
+    """Disaster brake: with more than this share of once-healthy instances failing their checks
+    the prober is suspect, with more than this share of all out of sight the network is. Then
+    nothing is killed for its health or given up for its absence."""
+    brake_instances_min: int = 5
+    """With fewer instances than this the brake does not engage."""
+    brake_agents_min: int = 3
+    """Out of sight on fewer agents than this, instances are on machines that have failed."""
+    brake_memory_ms: int = 1_800_000
+    """How long instances that were given up as out of sight count for the brake."""
     unknown_kill_max: int = 10
     """Most unknown tasks, proved to be ours and ended, that are killed without an operator."""
     roles: tuple[str, ...] = ("*",)

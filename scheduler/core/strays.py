@@ -12,6 +12,7 @@ from scheduler.core.effects import Kill, UnknownTask
 from scheduler.core.events import StatusUpdate
 from scheduler.core.ids import InstanceId, TaskId, instance_id_of
 from scheduler.core.instance import TaskState
+from scheduler.core.sight import BRAKE_LOOK_MS
 from scheduler.core.world import World
 
 STRAY_KEY = "!"
@@ -28,16 +29,37 @@ def on_stray(batch: Batch, update: StatusUpdate) -> None:
         world.unknown_tasks.pop(update.task_id, None)
         world.condemned.pop(update.task_id, None)
         return
-    ended_by_us = has_ended(world, update.task_id)
     known = world.unknown_tasks.get(update.task_id)
     if known is None or known.state is not update.state:
+        ended_by_us = has_ended(world, update.task_id)
         batch.publish(UnknownTask(update, ended_by_us=ended_by_us))
     world.unknown_tasks[update.task_id] = update
-    is_new = ended_by_us and update.task_id not in world.condemned
-    if is_new and world.stray_kills_left > 0 and not world.is_braked:
+    _condemn(batch, update.task_id)
+
+
+def look_at_stray(batch: Batch, task_id: TaskId) -> None:
+    """Kill a condemned stray once more, or judge one that the disaster brake had spared."""
+    world = batch.world
+    world.spared.pop(task_id, None)
+    if task_id in world.condemned:
+        kill_stray(batch, task_id)
+    elif task_id in world.unknown_tasks:
+        _condemn(batch, task_id)
+
+
+def _condemn(batch: Batch, task_id: TaskId) -> None:
+    """Kill a stray that is proved to be ours and ended, if that many may be killed now."""
+    world = batch.world
+    if task_id in world.condemned or not has_ended(world, task_id):
+        return
+    if world.is_braked:
+        if task_id not in world.spared:
+            world.spared[task_id] = None
+            world.wake_at(batch.now_ms + BRAKE_LOOK_MS, STRAY_KEY + task_id)
+    elif world.stray_kills_left > 0:
         world.stray_kills_left -= 1
-        world.condemned[update.task_id] = None
-        kill_stray(batch, update.task_id)
+        world.condemned[task_id] = None
+        kill_stray(batch, task_id)
 
 
 def kill_stray(batch: Batch, task_id: TaskId) -> None:

@@ -15,6 +15,7 @@ from scheduler.core.events import StatusUpdate
 from scheduler.core.health import Health, health_of, is_serving
 from scheduler.core.instance import Condition, Goal, Instance
 from scheduler.core.records import Ended, Failure, Kind
+from scheduler.core.sight import BRAKE_LOOK_MS, SIGHT_KEY
 from scheduler.core.signals import Cause, Signal, is_draining
 from scheduler.core.tally import Bucket
 from scheduler.core.targets import target_of
@@ -22,8 +23,6 @@ from scheduler.core.targets import target_of
 UNCONFIRMED_ASKS_MAX = 1
 """How often Mesos is asked about a launch that it never mentioned, before it is replaced."""
 _KILLED_BY_OTHERS = "killed by others"
-BRAKE_LOOK_MS = 10_000
-"""How long a condemned instance waits for another look while the brake holds."""
 
 
 def ignore(_batch: Batch, _instance: Instance, _cause: Cause) -> None:
@@ -284,7 +283,19 @@ def overdue(batch: Batch, instance: Instance, _cause: Cause) -> None:
 
 
 def give_up(batch: Batch, instance: Instance, _cause: Cause) -> None:
-    """Stop counting on a task out of sight: it is replaced, but known if it returns."""
+    """Stop counting on a task out of sight: it is replaced, but known if it returns.
+
+    While the disaster brake holds (most tasks are out of sight at once, so the network is suspect)
+    none is given up; it is looked at again a little later.
+    """
+    if batch.world.is_braked:
+        batch.world.wake_at(batch.now_ms + BRAKE_LOOK_MS, instance.id)
+        return
+    assert instance.placement is not None
+    agent_id = instance.placement.agent_id
+    if batch.world.sight.give_up(agent_id, batch.now_ms):
+        memory_ms = batch.world.settings.brake_memory_ms
+        batch.world.wake_at(batch.now_ms + memory_ms, SIGHT_KEY + agent_id)
     inactive = evolve(instance, condition=Condition.UNREACHABLE_INACTIVE)
     batch.put(inactive)
     if _is_overdue(batch, inactive):

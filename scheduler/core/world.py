@@ -51,6 +51,7 @@ from scheduler.core.records import (
 from scheduler.core.reports import Reports
 from scheduler.core.service_ports import ServicePorts, service_ports
 from scheduler.core.settings import Settings
+from scheduler.core.sight import Sight
 from scheduler.core.tally import AppCounts, Bucket, Tally
 
 DELAY_KEY = "@"
@@ -103,6 +104,9 @@ class World:
         self.waiting: dict[tuple[AppId, Version], None] = {}
         """Config versions that have an instance to launch."""
         self.service_ports = ServicePorts()
+        self.wanted: dict[AppId, int] = {}
+        """App → instances that its definition asks for; without removed apps."""
+        self.wanted_total = 0
         self.revision = 0
         """Grows with every record: what was read at the same revision is the same."""
         self.last_version: Version = Version("")
@@ -151,6 +155,8 @@ class World:
         """Tasks that Mesos reports for us and that we do not know → what was last said."""
         self.condemned: dict[TaskId, None] = {}
         """Those of them that are being killed: proved to be ours and to have ended."""
+        self.spared: dict[TaskId, None] = {}
+        """Those that the disaster brake keeps from being killed for now."""
         self.stray_kills_left = 0
         """How many more may be condemned before the next round of reconciliation."""
         self.illegal: Counter[tuple[str, str]] = Counter()
@@ -160,8 +166,7 @@ class World:
         self.failing = 0
         """Those of them whose checks fail now."""
         self.running = 0
-        self.out_of_sight = 0
-        """Instances on agents that Mesos cannot reach, still waited for."""
+        self.sight = Sight()
         self.brake_released_until_ms: int | None = None
         """Until when an operator has overridden the disaster brake."""
 
@@ -283,15 +288,22 @@ class World:
         """Whether so much fails at once that the cause is not the apps.
 
         Either the checks of an unusual share of all that were healthy fail (then the prober is
-        suspect), or an unusual share of all instances is out of sight (then the network is).
+        suspect), or an unusual share of all that should run is out of sight or was so lately, on
+        several agents (then the network is).
         """
         if self.brake_released_until_ms is not None:
             return False
-        sick = self._is_unusual(self.failing, self.once_healthy)
-        return sick or self._is_unusual(self.out_of_sight, self.out_of_sight + self.running)
+        if self._is_unusual(self.failing, self.once_healthy):
+            return True
+        missing = self.sight.missing
+        # What has been replaced since runs again, and is counted as missing as well.
+        whole = min(self.wanted_total, self.running + missing)
+        if not missing or not self._is_unusual(missing, whole):
+            return False
+        return self.sight.agents >= self.settings.brake_agents_min
 
     def _is_unusual(self, part: int, whole: int) -> bool:
-        if whole < self.settings.brake_min_instances:
+        if whole < self.settings.brake_instances_min:
             return False
         return part * 1000 > whole * self.settings.brake_share_milli
 
@@ -421,8 +433,8 @@ class World:
                 _count(tally.placed.setdefault(name, Counter()), value, sign)
 
     def _index_health(self, instance: Instance, sign: int) -> None:
-        if instance.condition is Condition.UNREACHABLE:
-            self.out_of_sight += sign
+        if instance.condition is Condition.UNREACHABLE and instance.placement is not None:
+            self.sight.count(instance.placement.agent_id, sign)
         if instance.condition is not Condition.RUNNING:
             return
         self.running += sign
@@ -447,13 +459,20 @@ class World:
         if value is None:
             self.apps.pop(app_id, None)
             self.service_ports.set(app_id, ())
+            self._want(app_id, 0)
             self.on_agent.pop(app_id, None)
             self.reports.forget(app_id)
         else:
             self.apps[app_id] = value
             wanted = None if value.removed else self.versions.get(app_id, {}).get(value.version)
             self.service_ports.set(app_id, service_ports(wanted.spec) if wanted else ())
+            self._want(app_id, wanted.spec.instances if wanted else 0)
         self.dirty[app_id] = None
+
+    def _want(self, app_id: AppId, instances: int) -> None:
+        self.wanted_total += instances - self.wanted.pop(app_id, 0)
+        if instances:
+            self.wanted[app_id] = instances
 
     def _apply_version(self, key: str, value: object) -> None:
         assert value is None or isinstance(value, AppVersion)

@@ -81,7 +81,9 @@ class HealthRoom:
             "health_brake_engaged" if self._is_braked else "health_brake_released",
             failing=world.failing,
             once_healthy=world.once_healthy,
-            unreachable=world.out_of_sight,
+            unreachable=world.sight.unreachable,
+            given_up=world.sight.given_up,
+            agents=world.sight.agents,
             running=world.running,
         )
 

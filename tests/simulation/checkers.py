@@ -131,7 +131,9 @@ class Checkers(Watch):
         demand(task_id not in self.sent_launches, "S3", f"{task_id} launched twice")
         self.sent_launches[task_id] = None
         delay = self.ledger.delays.get((instance.app_id, instance.version))
-        is_over = delay is None or process.now_ms >= delay.until_ms
+        # A leader that was replaced meanwhile does not know; Mesos listens to it no more.
+        is_stale = process.epoch < self.ledger.epoch
+        is_over = delay is None or process.now_ms >= delay.until_ms or is_stale
         demand(is_over, "back-off", f"{instance.app_id}: {task_id} launched in spite of {delay}")
 
     def _use_offers(self, process: Process, offer_ids: tuple[OfferId, ...]) -> list[Offer]:
@@ -229,7 +231,7 @@ class Checkers(Watch):
                 once_healthy += 1
                 failing += any(check.alive is False for check in instance.checks)
         is_held = (
-            once_healthy >= settings.brake_min_instances
+            once_healthy >= settings.brake_instances_min
             and failing * 1000 > once_healthy * settings.brake_share_milli
         )
         told = f"{fact.task_id} killed while {failing} of {once_healthy} fail"
@@ -260,10 +262,12 @@ class Checkers(Watch):
     # ------------------------------------------------------------- decisions
 
     def decided(self, process: Process, changes: Changes) -> None:
-        """S5: replacing and scaling down never take more than they may."""
+        """S5: replacing and scaling down never take more than they may; the brake holds."""
         replaced: Counter[AppId] = Counter()
         scaled: Counter[AppId] = Counter()
         for before, after in changes:
+            if _is_given_up(before, after):
+                self._check_giving_up(process, after)
             if before is None or after is None or after.kill_reason is None:
                 continue
             if before.kill_reason is not None:
@@ -279,6 +283,27 @@ class Checkers(Watch):
             self._check_floor(process, app_id)
         for app_id in scaled:
             self._check_scaling(process, app_id)
+
+    def _check_giving_up(self, process: Process, given_up: Instance | None) -> None:
+        """Brake: while most of all is out of sight on several agents nothing is given up.
+
+        What was given up before is remembered by the scheduler and not counted here.
+        """
+        world, settings = process.world, process.world.settings
+        if given_up is None or world.brake_released_until_ms is not None:
+            return
+        others = [i for i in world.instances.values() if i.condition is Condition.UNREACHABLE]
+        missing = [i for i in others if i.id != given_up.id] + [given_up]
+        agents = {i.placement.agent_id for i in missing if i.placement is not None}
+        # A deployment that fails in this step changes what is wanted after the brake was asked.
+        wanted = max(self.ledger.wanted(), world.wanted_total)
+        is_held = (
+            len(missing) >= settings.brake_instances_min
+            and len(missing) * 1000 > wanted * settings.brake_share_milli
+            and len(agents) >= settings.brake_agents_min
+        )
+        told = f"{given_up.task_id} given up while {len(missing)} of {wanted} are out of sight"
+        demand(not is_held or process.handled_in_batch > 1, "brake", told)
 
     def _check_floor(self, process: Process, app_id: AppId) -> None:
         target = target_of(process.world, app_id)
@@ -334,6 +359,15 @@ class Checkers(Watch):
     def ended(self, task: SimTask, now_ms: int) -> None:
         self.alive.pop(task.id, None)
         self.ended_at_ms[task.id] = now_ms
+
+
+def _is_given_up(before: Instance | None, after: Instance | None) -> bool:
+    return (
+        before is not None
+        and after is not None
+        and before.condition is Condition.UNREACHABLE
+        and after.condition is Condition.UNREACHABLE_INACTIVE
+    )
 
 
 def _check_resources(effect: fx.Accept, offers: list[Offer]) -> None:

@@ -73,6 +73,15 @@ class Ledger:
         assert found is None or isinstance(found, App)
         return found
 
+    def wanted(self) -> int:
+        """How many instances the definitions of all apps ask for."""
+        apps = [self.app(AppId(key)) for key in self.rows[Kind.APP]]
+        return sum(
+            self.versions[app.id, app.version].spec.instances
+            for app in apps
+            if app is not None and not app.removed
+        )
+
     def instances_of(self, app_id: AppId) -> list[Instance]:
         return list(self.by_app.get(app_id, {}).values())
 

@@ -457,6 +457,19 @@ class SimMesos:
             self._die(agent)
             self.clock.after(back_ms, lambda: self._reboot(agent))
 
+    def split_network(self) -> None:
+        """Let most agents, or all, go out of sight at about the same time."""
+        rng = self.faults.rng
+        there = [agent for agent in self.agents if agent.is_up and agent.is_visible]
+        lost = rng.sample(there, max(0, len(there) - rng.randint(0, 1)))
+        back_ms = rng.randint(PINGS_MISSED_MS, 60_000)
+        names = ", ".join(agent.agent.id for agent in lost)
+        if not lost or not self.faults.strike(f"{names} are out of sight for {back_ms} ms"):
+            return
+        for agent in lost:
+            self._partition(agent)
+            self.clock.after(back_ms, lambda agent=agent: self._rejoin(agent))
+
     def _partition(self, agent: SimAgent) -> None:
         agent.is_visible = False
         generation = agent.generation

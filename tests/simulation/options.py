@@ -55,6 +55,8 @@ class Options:
     """Between two times in which every health check fails, whatever the tasks do."""
     mean_damage_ms: float
     """Between two crashes after which a record cannot be read, until it is restored."""
+    mean_split_ms: float
+    """Between two times at which most agents go out of sight at once."""
 
     @staticmethod
     def draw(seed: int) -> "Options":
@@ -102,6 +104,7 @@ class Options:
             p_late_restart=maybe(0.5),
             mean_blind_ms=rate(30_000),
             mean_damage_ms=rate(60_000),
+            mean_split_ms=rate(45_000),
         )
 
     @staticmethod

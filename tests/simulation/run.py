@@ -79,7 +79,8 @@ class Simulation:
         self.clock = Clock(START_MS)
         self.trace = Trace(self.clock, is_kept=is_kept)
         self.faults = Faults(self.options, self.trace, muted)
-        settings = Settings(discovery=self.options.discovery)
+        # Machines that are gone for good must not hold the brake until the end of the run.
+        settings = Settings(discovery=self.options.discovery, brake_memory_ms=120_000)
         self.ledger = Ledger(settings, self.options.clock_jump_ms)
         self.checkers = Checkers(self.ledger)
         self.mesos = SimMesos(self.faults, self.clock, self.rng, self.checkers)
@@ -119,6 +120,7 @@ class Simulation:
         self._repeat(o.mean_rescind_ms, self.mesos.rescind)
         self._repeat(o.mean_task_death_ms, self.mesos.kill_random_task)
         self._repeat(o.mean_blind_ms, self._blind)
+        self._repeat(o.mean_split_ms, self.mesos.split_network)
         self._repeat(o.mean_damage_ms, self._damage)
         self.clock.run_until(self.end_of_chaos_ms)
         self.heal()
@@ -445,5 +447,13 @@ class Simulation:
 def _can_run(spec: AppSpec) -> bool:
     """Whether an app comes to rest by itself, whatever the cluster looks like."""
     is_modest = spec.instances <= 4 and not spec.constraints and not spec.require_ports
-    is_plain = spec.update is None and spec.restart_policy is None
+    is_plain = _goes_on(spec.update) and spec.restart_policy is None
     return is_modest and is_plain and spec.cmd == "ok"
+
+
+def _goes_on(policy: UpdatePolicy | None) -> bool:
+    """Whether an update neither waits for a word nor gives up by itself."""
+    if policy is None:
+        return True
+    has_deadline = policy.healthy_deadline_s is not None or policy.progress_deadline_s is not None
+    return not policy.auto_pause and not has_deadline

@@ -36,6 +36,7 @@ from scheduler.core.deployment import ActionKind
 from scheduler.core.instance import Condition, Instance
 from scheduler.core.offers import OfferBook
 from scheduler.core.records import Kind
+from scheduler.core.rollout import Bounds, Side
 from scheduler.core.signals import Cause, Signal
 from scheduler.core.world import Bucket, World
 from scheduler.runtime.committer import Committed
@@ -473,6 +474,18 @@ def _(stack: ExitStack) -> None:
 # ----------------------------------------------------------------- deployments
 
 
+@_mutant("canaries-without-room", "canaries of an app that is made smaller wait for ever")
+def _(stack: ExitStack) -> None:
+    def make(real: Any) -> Any:
+        def decide(*, wanted: int, bounds: Bounds, new: Side, old: Side) -> Any:
+            moves = real(wanted=wanted, bounds=bounds, new=new, old=old)
+            return moves if bounds.may_end_old else evolve(moves, end_old=0)
+
+        return decide
+
+    _wrap(stack, upkeep, "decide", make)
+
+
 @_mutant("step-skipped", "an app is upgraded before what it depends on serves")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
@@ -584,6 +597,22 @@ def _(stack: ExitStack) -> None:
 @_mutant("health-kill-ignores-brake", "a prober that lost its network kills the whole cluster")
 def _(stack: ExitStack) -> None:
     _set(stack, World, "is_braked", property(lambda _self: False))
+
+
+@_mutant("give-up-ignores-brake", "a network that breaks apart has the whole cluster started anew")
+def _(stack: ExitStack) -> None:
+    def make(real: Any) -> Any:
+        def give_up(batch: Batch, instance: Instance, cause: Cause) -> None:
+            world = batch.world
+            held, world.brake_released_until_ms = world.brake_released_until_ms, 0
+            real(batch, instance, cause)
+            world.brake_released_until_ms = held
+
+        return give_up
+
+    wrapped = make(transitions.give_up)
+    _set(stack, transitions, "give_up", wrapped)
+    _cell(stack, [(Condition.UNREACHABLE, Signal.DEADLINE)], wrapped)
 
 
 @_mutant("probes-never-kill", "a sick instance stays for ever")

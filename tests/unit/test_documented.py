@@ -75,3 +75,19 @@ def test_every_metric_is_in_the_metrics_page() -> None:
         if re.fullmatch(r"egret_[a-z0-9_]+[a-z0-9]", text)
     }
     assert missing_from("metrics.md", metrics) == []
+
+
+def test_every_test_that_the_page_of_pains_names_is_there() -> None:
+    """The page promises that a named test would fail; one that was renamed promises nothing."""
+    text = (REPOSITORY / "docs/marathon-pains.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", text))
+    tests = {
+        node.name: path
+        for path in sources("tests/unit")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert len(named) > 30
+    assert named - tests.keys() == set()
+    pains = {name for name, path in tests.items() if path.name == "test_pains.py"}
+    assert {name for name in pains if name.startswith("test_")} - named == set()

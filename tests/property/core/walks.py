@@ -86,7 +86,9 @@ class Walk(Game):
             ended_max=chance.choice([3, 1000]),
             launches_max=chance.choice([2, 500]),
             deployments_max=chance.choice([1, 100]),
-            brake_min_instances=2,
+            brake_instances_min=2,
+            brake_agents_min=chance.choice([1, 2]),
+            brake_memory_ms=60_000,
         )
         super().__init__(settings, seed=seed)
         self.chance = chance

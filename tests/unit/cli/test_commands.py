@@ -140,7 +140,16 @@ def test_unknown_tasks_are_killed_by_name_alone(egret: Egret, stub: Stub) -> Non
     assert stub.bodies("POST") == [{"ids": ["a", "b"]}]
 
 
-BRAKE = {"failing": 5, "onceHealthy": 6, "unreachable": 0, "running": 6, "releasedUntil": None}
+BRAKE = {
+    "failing": 5,
+    "onceHealthy": 6,
+    "unreachable": 1,
+    "givenUp": 2,
+    "agents": 3,
+    "running": 6,
+    "wanted": 7,
+    "releasedUntil": None,
+}
 
 
 def test_the_brake_is_shown_and_let_go(egret: Egret, stub: Stub) -> None:
@@ -148,6 +157,7 @@ def test_the_brake_is_shown_and_let_go(egret: Egret, stub: Stub) -> None:
     shown = egret("brake", "show").stdout
     assert "holds" in shown
     assert "5 of 6" in shown
+    assert "1 waited for and 2 given up lately, on 3 agents" in shown
     released = {**BRAKE, "engaged": False, "releasedUntil": "2026-01-01T00:00:00.000Z"}
     stub.on("POST", "/v2/egret/brake/release", 200, released)
     assert "until 2026-01-01" in egret("brake", "release", "--seconds", "60").stdout

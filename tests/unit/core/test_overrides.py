@@ -2,19 +2,20 @@
 
 from attrs import evolve
 
+from scheduler.core.app import Constraint, Operator
 from scheduler.core.batch import Batch
 from scheduler.core.effects import Answer, Kill, Refusal, Rejected, Released, Reply
 from scheduler.core.events import KillUnknown, ReleaseBrake, Tick
-from scheduler.core.ids import InstanceId, RequestId, TaskId
+from scheduler.core.ids import AgentId, InstanceId, RequestId, TaskId
 from scheduler.core.instance import Condition, TaskState
 from scheduler.core.settings import Settings
-from tests.unit.core.game import Game, effects_in, instance, spec, update
+from tests.unit.core.game import Game, effects_in, instance, offer, spec, update
 
 RIDDLE = TaskId("other.instance-7._app.1")
 
 
 def game() -> Game:
-    made = Game(Settings(brake_min_instances=1))
+    made = Game(Settings(brake_instances_min=1, brake_agents_min=1))
     made.install(spec(unreachable_strategy=None, instances=3))
     made.put(instance(Condition.RUNNING))
     made.connect()
@@ -74,3 +75,88 @@ def test_a_release_is_taken_back_by_zero_seconds() -> None:
     g.send(ReleaseBrake(RequestId(1), 60))
     g.send(ReleaseBrake(RequestId(2), 0))
     assert g.world.is_braked
+
+
+# --------------------------------------------------------- what is lost at once
+
+
+def lose(g: Game, *numbers: int) -> None:
+    """Let agents go out of sight, one after the other, each with its task."""
+    for one in list(g.world.instances.values()):
+        place = one.placement
+        if place is not None and place.agent_id in {f"agent-{n}" for n in numbers}:
+            lost = update(one.task_id, TaskState.UNREACHABLE, agent_id=place.agent_id)
+            g.send(lost)
+
+
+def spread(count: int) -> Game:
+    """An app with one task on each of ``count`` agents."""
+    g = Game()
+    g.connect()
+    g.upsert(spec(instances=count, constraints=(Constraint("hostname", Operator.UNIQUE),)))
+    g.run_all(agents=range(1, count + 1))
+    assert g.world.running == count
+    return g
+
+
+def test_a_cluster_that_breaks_apart_is_not_started_anew_although_apps_wait_for_nothing() -> None:
+    g = spread(10)
+    lose(g, *range(1, 11))
+    # The first half went before anybody could know.
+    assert g.conditions() == ["Scheduled"] * 5 + ["Unreachable"] * 5
+    g.wait_stepwise(600_000)
+    assert g.conditions().count("Unreachable") == 5
+
+
+def test_what_the_brake_held_goes_on_as_if_nothing_had_been_when_it_returns() -> None:
+    g = spread(10)
+    lose(g, *range(1, 11))
+    for one in list(g.world.instances.values()):
+        if one.condition is Condition.UNREACHABLE:
+            assert one.placement is not None
+            g.send(update(one.task_id, TaskState.RUNNING, agent_id=one.placement.agent_id))
+    g.offer(*(offer(number) for number in range(1, 6)))
+    assert not g.world.is_braked
+    assert g.conditions().count("Running") == 5
+
+
+def test_one_or_two_machines_that_fail_are_replaced_whatever_ran_there() -> None:
+    g = spread(2)
+    g.upsert(spec(instances=9))
+    g.run_all(agents=(1, 2))
+    lose(g, 1, 2)
+    assert g.conditions() == ["Scheduled"] * 9
+
+
+def test_an_operator_who_says_that_they_are_lost_has_them_replaced() -> None:
+    g = spread(10)
+    lose(g, *range(1, 11))
+    g.send(ReleaseBrake(RequestId(1), 60))
+    assert g.conditions() == ["Scheduled"] * 10
+    g.wait_stepwise(61_000)
+    assert not g.world.is_braked
+
+
+def test_what_was_given_up_is_remembered_for_a_while() -> None:
+    """After it, half of the cluster may be missing and no more: the rest is replaced as well."""
+    g = spread(10)
+    lose(g, *range(1, 11))
+    g.run_all(agents=range(11, 21))
+    g.wait_stepwise(g.world.settings.brake_memory_ms - 1000)
+    assert g.world.is_braked
+    assert g.conditions() == ["Running"] * 5 + ["Unreachable"] * 5
+    g.wait_stepwise(20_000)
+    assert g.conditions() == ["Running"] * 5 + ["Scheduled"] * 5
+
+
+def test_strays_that_the_brake_spared_are_ended_when_it_is_let_go() -> None:
+    g = spread(10)
+    lost = [one.task_id for one in g.world.instances.values()]
+    lose(g, *range(1, 11))
+    g.send(update(lost[0], TaskState.RUNNING, agent_id=AgentId("agent-99")))
+    assert lost[0] in g.world.unknown_tasks
+    kills = effects_in(g.send(Tick()), Kill)
+    assert kills == []
+    g.send(ReleaseBrake(RequestId(1), 600))
+    killed = {e.task_id for e in g.wait_stepwise(11_000) if isinstance(e, Kill)}
+    assert killed == {lost[0]}

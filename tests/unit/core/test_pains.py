@@ -121,7 +121,7 @@ def test_no_lock_outlives_its_deployment() -> None:
 
 
 def test_unique_hosts_and_full_health_do_not_lock_an_upgrade_up() -> None:
-    """#1425, #3287: UNIQUE on as many agents as instances never finished."""
+    """#1425, #689: UNIQUE on as many agents as instances never finished."""
     unique = (Constraint("hostname", Operator.UNIQUE),)
     game = running(instances=3, constraints=unique, upgrade_strategy=KEEP_ALL)
     game.upsert(spec(cmd="two", instances=3, constraints=unique, upgrade_strategy=KEEP_ALL))
@@ -132,7 +132,7 @@ def test_unique_hosts_and_full_health_do_not_lock_an_upgrade_up() -> None:
 
 
 def test_one_instance_with_full_health_does_not_lock_an_upgrade_up() -> None:
-    """#689, #1133: minimumHealthCapacity 1 with one instance and no room above it."""
+    """#1133: minimumHealthCapacity 1 with one instance and no room above it."""
     game = running(instances=1, upgrade_strategy=KEEP_ALL)
     game.upsert(spec(cmd="two", instances=1, upgrade_strategy=KEEP_ALL))
     game.run_all()
@@ -141,7 +141,7 @@ def test_one_instance_with_full_health_does_not_lock_an_upgrade_up() -> None:
 
 
 def test_a_fixed_port_taken_on_every_agent_does_not_lock_an_upgrade_up() -> None:
-    """#3546, #4110: one old instance has to go first; one at a time, and it says why."""
+    """#3287, #3546: one old instance has to go first; one at a time, and it says why."""
     whole = spec(
         instances=3,
         port_definitions=with_ports(8080),
