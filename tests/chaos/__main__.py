@@ -1,9 +1,11 @@
 """Kill the real scheduler under load, again and again, and check after each time that all is well.
 
     python -m tests.chaos --rounds 100 [--seed 1]
+    python -m tests.chaos --each 20
 
 In every other round it dies at a random moment, up to three times in a row, in the others at the
-named points of ``scheduler/runtime/crashpoints.py`` in turn. Then it is started again and must
+named points of ``scheduler/runtime/crashpoints.py`` in turn; with ``--each`` it dies at those only,
+so many times at each. Then it is started again and must
 
 - be the same framework,
 - hold every change that was answered (S7),
@@ -19,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -67,11 +69,10 @@ class Chaos:
         self.steady = self.egret.pids()
         self.egret.kill()
 
-    def round(self, number: int, workers: list[Worker]) -> str:
-        """Let the scheduler live for a while and die; returns how."""
+    def round(self, name: str | None, workers: list[Worker]) -> str:
+        """Let the scheduler live for a while and die, at a named point or anywhere; returns how."""
         point = ""
-        if number % 2:
-            name = POINTS[number // 2 % len(POINTS)]
+        if name is not None:
             point = f"{name}:{1 if name in ONCE else self.rng.randint(1, 30)}"
         process = self.egret.start(crashpoint=point)
         if point:
@@ -124,8 +125,13 @@ def _load(chaos: Chaos) -> Iterator[list[Worker]]:
             worker.stop()
 
 
-def run(rounds: int, seed: int) -> None:
-    """Run so many rounds; AssertionError tells what went wrong."""
+def mixed(rounds: int) -> list[str | None]:
+    """Where to die in so many rounds: anywhere, and at the next named point, in turn."""
+    return [POINTS[number // 2 % len(POINTS)] if number % 2 else None for number in range(rounds)]
+
+
+def run(deaths: Sequence[str | None], seed: int) -> None:
+    """Run one round for each death; AssertionError tells what went wrong."""
     with tempfile.TemporaryDirectory(prefix="egret-chaos-") as text:
         folder = Path(text)
         cluster = Cluster(folder, "--cpus", "8", "--update-retry", "2")
@@ -133,15 +139,15 @@ def run(rounds: int, seed: int) -> None:
         try:
             chaos.begin()
             with _load(chaos) as workers, sampled(chaos.most_alive) as most:
-                for number in range(rounds):
+                for number, name in enumerate(deaths, start=1):
                     started_s = time.monotonic()
-                    how = chaos.round(number, workers)
+                    how = chaos.round(name, workers)
                     took_s = time.monotonic() - started_s
-                    click.echo(f"round {number + 1}: died at {how}, all well ({took_s:.1f} s)")
+                    click.echo(f"round {number}: died at {how}, all well ({took_s:.1f} s)")
             assert max(most) <= CEILING, f"{max(most)} tasks of one app were alive at once"
             client, reaper = chaos.client, chaos.reaper
             click.echo(
-                f"{rounds} rounds, {client.answered} changes answered,"
+                f"{len(deaths)} rounds, {client.answered} changes answered,"
                 f" {reaper.killed} tasks killed by hand: all well"
             )
         except BaseException:
@@ -155,10 +161,12 @@ def run(rounds: int, seed: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--each", type=int, metavar="N", help="die N times at each named point")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     try:
-        run(options.rounds, options.seed)
+        each = None if options.each is None else list(POINTS) * options.each
+        run(each or mixed(options.rounds), options.seed)
     except AssertionError as error:
         click.echo(f"violation (seed {options.seed}): {error}")
         return 1
