@@ -189,6 +189,23 @@ def test_unique_holds_through_an_upgrade_whatever_goes_wrong_in_it() -> None:
     assert sorted(map(host_of, game.running())) == [f"host{number}" for number in range(1, 6)]
 
 
+def test_what_dies_in_a_deployment_that_cannot_end_is_launched_again() -> None:
+    """#4110, #2346: with fewer hosts than a UNIQUE app wanted, what died there stayed dead."""
+    game = UniqueHosts()
+    game.connect()
+    game.upsert(spec(instances=3, constraints=(Constraint("hostname", Operator.UNIQUE),)))
+    game.run_all(agents=[1])
+    for _ in range(3):
+        (dead,) = game.running()
+        game.send(update(dead.task_id, TaskState.FAILED))
+        game.wait_stepwise(60_000)
+        game.run_all(agents=[1])
+        (again,) = game.running()
+        assert again.task_id != dead.task_id
+        assert host_of(again) == "host1"
+    assert game.world.deployments
+
+
 def test_an_upgrade_shares_a_host_with_the_old_version_only_where_it_must() -> None:
     """#4990: a new UNIQUE instance was put beside an old one, though other hosts were free."""
     unique = (Constraint("hostname", Operator.UNIQUE),)
