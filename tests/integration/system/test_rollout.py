@@ -1,5 +1,6 @@
 """New versions, good and broken: the old one serves until the new one does, as Mesos shows it."""
 
+import time
 from typing import Any
 
 from tests.integration.scheduler.processes import wait_for
@@ -69,31 +70,43 @@ def test_a_broken_version_reverts_itself_by_its_deadline(egret: Egret, many: int
     assert app["version"] == version
 
 
-def test_a_crash_in_a_broken_rollout_changes_nothing_of_its_outcome(egret: Egret):
-    egret.deploy({**WEB, "cmd": SLEEP, "healthChecks": []})
-    old = egret.until_settled("/web", 4)
+def test_deaths_at_any_moment_of_a_broken_rollout_change_nothing_of_its_outcome(
+    egret: Egret, many: int
+):
+    egret.deploy({**WEB, "cmd": SLEEP, "healthChecks": [], "instances": many})
+    old = egret.until_settled("/web", many)
+    version = egret.get("/v2/apps/web")["app"]["version"]
     update = {"progressDeadlineSeconds": 6, "autoRevert": True}
     with sampled(lambda: len(old & egret.running())) as samples:
         egret.change("PUT", "/v2/apps/web", {"healthChecks": WEB["healthChecks"], "update": update})
+        for further_s in (0.0, 0.1, 0.3, 0.7, 1.5, 4.0):
+            time.sleep(further_s)
+            egret.kill()
+            egret.up()
         wait_for(lambda: egret.running() - old, "the broken version has been tried")
+        # Once more while it is being taken back.
+        wait_for(lambda: egret.get("/v2/apps/web")["app"]["version"] == version, "it is reverted")
         egret.kill()
         egret.up()
         egret.until_quiet()
-        egret.until_settled("/web", 4)
-    assert min(samples) >= 3
-    assert "update" not in egret.get("/v2/apps/web")["app"]
+        back = egret.until_settled("/web", many)
+    assert min(samples) >= many * 3 // 4
+    assert old & back, "what still ran of the old version was kept"
+    app = egret.get("/v2/apps/web")["app"]
+    assert app["version"] == version
+    assert "update" not in app
 
 
-def test_cancelling_half_way_leaves_exactly_the_old_version(egret: Egret):
-    egret.deploy({**WEB, "cmd": SLEEP, "healthChecks": []})
-    old = egret.until_settled("/web", 4)
+def test_cancelling_half_way_leaves_exactly_the_old_version(egret: Egret, many: int):
+    egret.deploy({**WEB, "cmd": SLEEP, "healthChecks": [], "instances": many})
+    old = egret.until_settled("/web", many)
     before = egret.get("/v2/apps/web")["app"]
     answer = egret.change("PUT", "/v2/apps/web", {"healthChecks": WEB["healthChecks"]})
     wait_for(lambda: egret.running() - old, "the new version has begun")
     egret.change("DELETE", f"/v2/deployments/{answer['deploymentId']}")
     egret.until_quiet()
-    egret.until_settled("/web", 4)
+    egret.until_settled("/web", many)
     after = egret.get("/v2/apps/web")["app"]
     assert after["version"] == before["version"]
     assert {task["version"] for task in after["tasks"]} == {before["version"]}
-    assert len(egret.running(part_of("/web"))) == 4
+    assert len(egret.running(part_of("/web"))) == many
