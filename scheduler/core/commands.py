@@ -83,7 +83,8 @@ def _change_apps(
     if in_the_way and command.queue and not queued and not command.force:
         return enqueue(batch, wanted)
     if queued and not command.force:
-        return _locked(affected[0], queued)
+        waiting = {app_id for one in queued for app_id in batch.world.queued[one].app_ids}
+        return _locked(next(app_id for app_id in affected if app_id in waiting), queued)
     if in_the_way and not command.force:
         is_locked = (app_id for app_id in affected if app_id in batch.world.locks)
         return _locked(next(is_locked), in_the_way)

@@ -40,10 +40,12 @@ def enqueue(batch: Batch, command: ChangeApps) -> Accepted:
 
 
 def begin_queued(batch: Batch, begin: Begin) -> None:
-    """Begin every queued change whose apps are free by now."""
+    """Begin every queued change whose apps are free, while more deployments may be under way."""
     world = batch.world
     oldest_first = sorted(world.queued.values(), key=lambda queued: queued.queued_at_ms)
     for queued in oldest_first:
+        if len(world.deployments) >= world.settings.deployments_max:
+            return
         if any(app_id in world.locks for app_id in queued.app_ids):
             continue
         batch.delete(Kind.QUEUED, queued.id)

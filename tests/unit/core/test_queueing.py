@@ -6,6 +6,7 @@ from scheduler.core.batch import Batch
 from scheduler.core.effects import Accepted, Answer, QueuedChangeFailed, Refusal, Rejected, Reply
 from scheduler.core.events import CancelDeployment, ChangeApps
 from scheduler.core.ids import AppId, DeploymentId, RequestId
+from scheduler.core.settings import Settings
 from scheduler.core.wishes import Removal, Upsert
 from scheduler.core.world import World
 from tests.unit.core.game import WEB, Game, effects_in, facts_in, spec
@@ -131,3 +132,31 @@ def test_queueing_twice_the_same_definition_gives_two_answers() -> None:
     both = (Upsert(spec(cmd="two"), app.version), Upsert(evolve(other, cmd="x"), None))
     answer = answer_in(game.send(ChangeApps(RequestId(5), upserts=both, queue=True)))
     assert isinstance(answer, Rejected), "the second app exists already"
+
+
+def test_a_refusal_names_the_app_that_is_waited_for() -> None:
+    game = busy()
+    queued = accepted_in(deploy(game, "two", queue=True))
+    other = Upsert(evolve(spec(), id=AppId("/a-free-one")), None)
+    app = game.world.live_app(AppId(WEB))
+    assert app is not None
+    both = (other, Upsert(spec(cmd="three"), app.version))
+    answer = answer_in(game.send(ChangeApps(RequestId(4), upserts=both)))
+    assert isinstance(answer, Rejected)
+    assert answer.subject == WEB
+    assert answer.deployment_ids == (queued,)
+
+
+def test_what_waits_is_not_lost_when_too_many_deployments_are_under_way() -> None:
+    """It was accepted: it waits for a place as well."""
+    game = Game(Settings(deployments_max=1))
+    game.connect()
+    deploy(game, "one")
+    (first,) = game.world.deployments
+    queued = accepted_in(deploy(game, "two", queue=True))
+    other = ChangeApps(RequestId(5), upserts=(Upsert(evolve(spec(), id=AppId("/other")), None),))
+    game.send(CancelDeployment(RequestId(2), first, force=True), other)
+    assert list(game.world.queued) == [queued]
+    (second,) = game.world.deployments
+    game.send(CancelDeployment(RequestId(6), second, force=True))
+    assert list(game.world.deployments) == [queued]
