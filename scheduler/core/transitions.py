@@ -13,6 +13,7 @@ from scheduler.core.deadlines import deadline_of, kill_period_ms
 from scheduler.core.effects import InstanceHealthChanged, Kill, Reconcile, UnhealthyKill
 from scheduler.core.events import StatusUpdate
 from scheduler.core.health import Health, health_of, is_serving
+from scheduler.core.ids import AppId, InstanceId, Version, app_path_of
 from scheduler.core.instance import Condition, Goal, Instance
 from scheduler.core.records import Ended, Failure, Kind
 from scheduler.core.sight import BRAKE_LOOK_MS, SIGHT_KEY
@@ -298,6 +299,8 @@ def give_up(batch: Batch, instance: Instance, _cause: Cause) -> None:
         batch.world.wake_at(batch.now_ms + memory_ms, SIGHT_KEY + agent_id)
     inactive = evolve(instance, condition=Condition.UNREACHABLE_INACTIVE)
     batch.put(inactive)
+    if _is_held(batch, instance):
+        create(batch, instance.app_id, instance.version)
     if _is_overdue(batch, inactive):
         expunge(batch, inactive)
 
@@ -383,6 +386,21 @@ def put_health(batch: Batch, before: Instance, after: Instance) -> None:
         batch.publish(InstanceHealthChanged(after, healthy=is_now is Health.HEALTHY))
 
 
+def create(batch: Batch, app_id: AppId, config_version: Version) -> None:
+    """Add an instance of an app, to be launched."""
+    name = app_path_of(app_id, separator="_")
+    batch.put(
+        Instance(
+            id=InstanceId(f"{name}.instance-{batch.new_uuid()}"),
+            app_id=app_id,
+            version=config_version,
+            since_ms=batch.now_ms,
+            created_at_ms=batch.now_ms,
+        )
+    )
+    batch.world.revive_wanted = True
+
+
 def expunge(batch: Batch, instance: Instance) -> None:
     """Forget an instance; what it launched stays known by its tombstone."""
     batch.delete(Kind.INSTANCE, instance.id)
@@ -442,6 +460,19 @@ def _retire(batch: Batch, instance: Instance, message: str) -> None:
             created_at_ms=instance.created_at_ms,
             last_message=message or None,
         )
+    )
+
+
+def _is_held(batch: Batch, instance: Instance) -> bool:
+    """Whether an instance is of a version that stays for now, though another is to replace it.
+
+    Settling would replace it by the new version, which is not approved yet, or not at all.
+    """
+    target = target_of(batch.world, instance.app_id)
+    if target.version is None or not target.is_rolling or instance.goal is not Goal.RUNNING:
+        return False
+    return target.is_paused or (
+        target.holds_old_version and instance.version != target.config_version
     )
 
 

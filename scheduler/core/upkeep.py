@@ -13,8 +13,8 @@ from attrs import evolve
 from scheduler.core.app import AppSpec, KillSelection, Operator, port_requests
 from scheduler.core.batch import Batch
 from scheduler.core.effects import AppTerminated
-from scheduler.core.ids import AppId, InstanceId, app_path_of
-from scheduler.core.instance import Goal, Instance
+from scheduler.core.ids import AppId, InstanceId
+from scheduler.core.instance import Goal
 from scheduler.core.lifecycle import step
 from scheduler.core.records import App, Kind, version_key
 from scheduler.core.reports import Reason
@@ -31,6 +31,7 @@ from scheduler.core.rollout import (
 from scheduler.core.signals import Cause, Signal
 from scheduler.core.tally import Bucket, Tally
 from scheduler.core.targets import Target, target_of
+from scheduler.core.transitions import create
 from scheduler.core.world import World
 
 ENDING_ORDER = (
@@ -68,7 +69,7 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
         _end(batch, _first(moves.end_old, old, spec, world), _why_replaced(bounds, spec))
     _end(batch, _first(moves.end_new, new, spec, world), "scaled down")
     for _ in range(moves.create):
-        _create(batch, app_id, target)
+        create(batch, app_id, target.config_version)
 
 
 def _why_replaced(bounds: Bounds, spec: AppSpec) -> str:
@@ -240,17 +241,3 @@ def forget_app(batch: Batch, app: App) -> None:
     for version in list(world.versions.get(app.id, {})):
         batch.delete(Kind.VERSION, version_key(app.id, version))
     batch.delete(Kind.APP, app.id)
-
-
-def _create(batch: Batch, app_id: AppId, target: Target) -> None:
-    name = app_path_of(app_id, separator="_")
-    batch.put(
-        Instance(
-            id=InstanceId(f"{name}.instance-{batch.new_uuid()}"),
-            app_id=app_id,
-            version=target.config_version,
-            since_ms=batch.now_ms,
-            created_at_ms=batch.now_ms,
-        )
-    )
-    batch.world.revive_wanted = True

@@ -7,7 +7,7 @@ from scheduler.core.effects import Accepted, DeploymentFailed, Refusal, Rejected
 from scheduler.core.events import CancelDeployment, ProbeResult, SteerDeployment, Steering, Tick
 from scheduler.core.ids import DeploymentId
 from scheduler.core.instance import CheckResult, Condition, Instance, TaskState
-from tests.unit.core.game import NOW_MS, WEB, Game, facts_in, spec, update
+from tests.unit.core.game import NOW_MS, WEB, Game, facts_in, offer, spec, update
 
 CHECK = HealthCheck(path="/", max_consecutive_failures=0)
 
@@ -69,6 +69,40 @@ def test_canaries_go_first_and_the_rest_follows_when_they_serve() -> None:
     answer_probes(game, alive=True)
     game.run_all()
     assert (len(of(game, "old")), len(of(game, "new"))) == (0, 3)
+
+
+def lose(game: Game, cmd: str) -> None:
+    """Let the agents of all instances of a definition go out of sight for good."""
+    for one in of(game, cmd):
+        assert one.placement is not None
+        agent_id = one.placement.agent_id
+        game.send(update(one.task_id, TaskState.UNREACHABLE, agent_id=agent_id))
+
+
+def test_while_canaries_are_tried_old_ones_that_are_lost_are_replaced_by_old_ones() -> None:
+    """All of the old version may be lost: the new one is no more approved for it."""
+    game = updating(UpdatePolicy(canary_instances=1, auto_pause=True))
+    game.run_all()
+    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 1)
+    lose(game, "old")
+    assert of(game, "old") == []
+    game.run_all(agents=(4, 5, 6))
+    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 1)
+
+
+def test_in_a_paused_deployment_what_is_lost_is_replaced_by_the_same() -> None:
+    game = updating(UpdatePolicy(order=UpdateOrder.START_FIRST, max_parallel=1), checked=True)
+    game.offer(offer(1), offer(2))
+    (new,) = (
+        one for one in game.world.instances.values() if one.condition is Condition.PROVISIONED
+    )
+    game.send(update(new.task_id, TaskState.RUNNING))
+    steer(game, Steering.PAUSE)
+    before = len(of(game, "old")), len(of(game, "new"))
+    lose(game, "old")
+    lose(game, "new")
+    game.run_all(agents=(4, 5, 6))
+    assert (len(of(game, "old")), len(of(game, "new"))) == before
 
 
 def test_canaries_come_although_the_app_is_made_smaller_as_well() -> None:
