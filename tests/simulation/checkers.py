@@ -180,7 +180,10 @@ class Checkers(Watch):
         stored = self.ledger.instances.get(instance_id)
         if stored is None or stored.task_id != effect.task_id:
             return
-        told = f"{stored.app_id}: {update} acknowledged, the store says {stored}"
+
+        def told() -> str:
+            return f"{stored.app_id}: {update} acknowledged, the store says {stored}"
+
         demand(not update.state.is_terminal, "S2", told)
         if update.state is TaskState.RUNNING:
             demand(stored.condition not in _EARLY, "S2", told)
@@ -192,7 +195,8 @@ class Checkers(Watch):
         stored = self.ledger.instances.get(instance_id)
         if stored is not None and stored.task_id == effect.task_id:
             is_meant = stored.kill_reason is not None
-            demand(is_meant, "S12", f"{effect.task_id} is killed, the store says {stored}")
+            told = f"{effect.task_id} is killed, the store says"
+            demand(is_meant, "S12", lambda: f"{told} {stored}")
             return
         is_allowed = effect.task_id in self.allowed_kills
         is_ours = is_allowed or self.ledger.has_ended(instance_id, int(incarnation))
@@ -379,7 +383,7 @@ def _check_resources(effect: fx.Accept, offers: list[Offer]) -> None:
         for pool in (launch.instance.placement.pools if launch.instance.placement else ())
     ]
     for needed, there in zip(_amounts(taken), _amounts(offered), strict=True):
-        demand(needed <= there, "S8", f"{taken} launched on {offered}")
+        demand(needed <= there, "S8", lambda: f"{taken} launched on {offered}")
     for offer in offers:
         is_there = offer.agent.id == effect.agent_id
         demand(is_there, "S8", f"{offer.id} of {offer.agent.id} used for {effect.agent_id}")

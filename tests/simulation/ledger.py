@@ -7,7 +7,7 @@ stays (S13), that tasks drain before they are killed (S15), that back-off grows,
 taken back or removed only by who may do that (S7, S10).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import define, field
 
@@ -269,19 +269,22 @@ class Ledger:
             is_new = instance_id not in self.rows[Kind.ENDED] and value.incarnation == 0
             demand(is_new, "S11", f"{value.app_id}: {instance_id} rose from the dead")
             return
-        told = f"{value.app_id}: {instance_id} went from {before} to {value}"
+
+        def told() -> str:
+            return f"{value.app_id}: {instance_id} went from {before} to {value}"
+
         demand(value.incarnation >= before.incarnation, "S11", told)
         if value.task_id is not None and before.task_id is None:
             demand(value.incarnation > before.incarnation, "S11", told)
         if self.settings.discovery and value.task_id == before.task_id:
             self._check_draining(before, value, told)
 
-    def _check_draining(self, before: Instance, after: Instance, told: str) -> None:
+    def _check_draining(self, before: Instance, after: Instance, told: Callable[[], str]) -> None:
         """S15: out of discovery first; unless it does not answer, or others do the killing."""
         if after.condition is not Condition.KILLING or after.task_state is TaskState.KILLING:
             return
-        demand(before.condition is not Condition.RUNNING, "S15", f"not drained: {told}")
+        demand(before.condition is not Condition.RUNNING, "S15", lambda: f"not drained: {told()}")
         if before.condition is Condition.DRAINING and not after.deregistered:
             waited_ms = after.since_ms - before.since_ms + self.clock_jump_ms
             is_over = waited_ms >= self.settings.deregister_timeout_ms
-            demand(is_over, "S15", f"killed before it was deregistered: {told}")
+            demand(is_over, "S15", lambda: f"killed before it was deregistered: {told()}")

@@ -251,7 +251,7 @@ class SimMesos:
             if other is agent:
                 cpus -= pool.cpus_milli
                 ports -= {p for r in pool.ports for p in range(r.begin, r.end + 1)}
-        ranges = tuple(PortRange(port, port) for port in sorted(ports))
+        ranges = tuple(_ranges(sorted(ports)))
         return Pool(cpus_milli=cpus, mem_mib=100_000, disk_mib=100_000, ports=ranges)
 
     def rescind(self) -> None:
@@ -646,3 +646,14 @@ class SimMesos:
     def _new_id(self) -> str:
         self._ids += 1
         return str(self._ids)
+
+
+def _ranges(ports: list[int]) -> list[PortRange]:
+    """Put neighbours together, as Mesos does; ``ports`` are sorted."""
+    ranges: list[PortRange] = []
+    for port in ports:
+        if ranges and ranges[-1].end == port - 1:
+            ranges[-1] = PortRange(ranges[-1].begin, port)
+        else:
+            ranges.append(PortRange(port, port))
+    return ranges

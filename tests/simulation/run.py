@@ -423,7 +423,9 @@ class Simulation:
             alive.remove(alien.id)
             if alien.id not in world.unknown_tasks:
                 found.append(f"{alien.id} is not listed as unknown")
-        found += [f"stray task {task_id}" for task_id in sorted(alive - known)]
+        # Only so many strays are killed in a round; the others are listed.
+        spared = set(world.unknown_tasks) if world.stray_kills_left <= 0 else set()
+        found += [f"stray task {task_id}" for task_id in sorted(alive - known - spared)]
         found += [f"ghost task {task_id}" for task_id in sorted(known - alive)]
         found += unlike_discovery(leader, self.catalog)
         found += self._left_over(world)

@@ -1,5 +1,7 @@
 """Say that a promise was broken."""
 
+from collections.abc import Callable
+
 
 class Violation(AssertionError):
     """A promise was broken: which, and how."""
@@ -9,7 +11,10 @@ class Violation(AssertionError):
         self.promise = promise
 
 
-def demand(condition: bool, promise: str, story: str) -> None:
-    """Hold up a promise; ``story`` names the apps and tasks that it is about."""
+def demand(condition: bool, promise: str, story: str | Callable[[], str]) -> None:
+    """Hold up a promise; ``story`` names the apps and tasks that it is about.
+
+    A story that takes long to write, of whole instances or offers, is a function.
+    """
     if not condition:
-        raise Violation(promise, story)
+        raise Violation(promise, story if isinstance(story, str) else story())
