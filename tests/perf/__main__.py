@@ -1,6 +1,6 @@
 """Run the benchmarks; each prints one JSON line for each number.
 
-    python -m tests.perf [--quick] [core probes api cluster]
+    python -m tests.perf [--quick] [budget upgrade probes api cluster]
 
 ``--quick`` takes a few seconds and shows that they work; its numbers mean little. So do numbers of
 a machine that does other work meanwhile.
@@ -8,9 +8,16 @@ a machine that does other work meanwhile.
 
 import argparse
 
-from tests.perf import api, cluster, core, probes
+from tests.perf import api, budget, cluster, probes, upgrade
+from tests.perf.report import log_errors_only
 
-BENCHES = {"core": core.run, "probes": probes.run, "api": api.run, "cluster": cluster.run}
+BENCHES = {
+    "budget": budget.run,
+    "upgrade": upgrade.run,
+    "probes": probes.run,
+    "api": api.run,
+    "cluster": cluster.run,
+}
 
 
 def main() -> None:
@@ -19,6 +26,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small numbers, a few seconds")
     parser.add_argument("benches", nargs="*", metavar="BENCH", help=", ".join(BENCHES))
     options = parser.parse_args()
+    log_errors_only()
     for name in options.benches or BENCHES:
         if name not in BENCHES:
             parser.error(f"no such benchmark: {name}")
