@@ -29,7 +29,15 @@ from scheduler.runtime.crashpoints import crash_here
 from scheduler.runtime.inbox import Inbox
 from scheduler.runtime.leadership import Leadership, Station
 from scheduler.runtime.turn import CORE, Changes, CommitReport, Limits, Steps, Turns
-from scheduler.store import CorruptState, Elected, StaleEpoch, Store, StoreError
+from scheduler.store import (
+    CorruptState,
+    Elected,
+    Lost,
+    StaleEpoch,
+    Store,
+    StoreError,
+    StoreUnavailable,
+)
 from scheduler.telemetry import Bus, Metrics
 
 _log = structlog.get_logger("runtime")
@@ -38,6 +46,9 @@ T = TypeVar("T")
 
 _SHORTEST_WAIT_S = 0.001
 """Between two turns that only time asks for: a due time that stays in the past must not spin."""
+
+_STORE_RETRY_S = 1.0
+"""Between two tries to lead again while the store is away."""
 
 _LAST_COMMIT_S = 5.0
 """Longest wait at the end for the commit that is under way."""
@@ -127,6 +138,7 @@ class Runtime:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._term_over: asyncio.Future[None] | None = None
         self._is_stopping = False
+        self._has_led = False
 
     # -------------------------------------------------------------- assembly
 
@@ -239,21 +251,34 @@ class Runtime:
     async def run(self) -> None:
         """Lead, term after term, until ``stop``.
 
+        Once we have led, a store that is away is waited for. At the start it is an error: there
+        the address is wrong more often than not.
+
         Raises:
             StoreError: the store cannot be used, or must not be.
         """
         self._loop = asyncio.get_running_loop()
         try:
             while not self._is_stopping:
-                self.leadership.enter(Station.CAMPAIGNING)
-                elected = await self._on_store_thread(self._store.campaign)
-                if not isinstance(elected, Elected):
-                    break
-                await self._lead(elected.epoch)
+                try:
+                    elected = await self._campaign()
+                    if not isinstance(elected, Elected):
+                        break
+                    await self._lead(elected.epoch)
+                except StoreUnavailable as error:
+                    if not self._has_led:
+                        raise
+                    _log.warning("store_unavailable", error=str(error), retry_s=_STORE_RETRY_S)
+                    await asyncio.sleep(_STORE_RETRY_S)
         finally:
             self.leadership.enter(Station.STOPPED)
             await self._after_store_work(self._store.close)
             self._store_thread.shutdown(wait=False)
+
+    async def _campaign(self) -> Elected | Lost:
+        if self.leadership.station is not Station.CAMPAIGNING:
+            self.leadership.enter(Station.CAMPAIGNING)
+        return await self._on_store_thread(self._store.campaign)
 
     async def _lead(self, epoch: Epoch) -> None:
         crash_here("elected")
@@ -271,6 +296,7 @@ class Runtime:
 
     async def _begin_work(self, term: Term) -> None:
         self.leadership.enter(Station.SUBSCRIBING)
+        self._has_led = True
         for room in self._rooms:
             self._started.append(room)
             await room.start(term)

@@ -17,7 +17,14 @@ from scheduler.core.records import App, AppVersion, Framework, put
 from scheduler.core.settings import Settings
 from scheduler.runtime import Changes, NotLeader, Runtime, Station, Surroundings, Term
 from scheduler.spec import decode_spec, encode_spec
-from scheduler.store import Codec, CorruptState, Elected, Fault, MemoryStore
+from scheduler.store import (
+    Codec,
+    CorruptState,
+    Elected,
+    Fault,
+    MemoryStore,
+    StoreUnavailable,
+)
 from scheduler.telemetry import Bus, Metrics
 from tests.support import eventually
 from tests.unit.store.samples import FULL_INSTANCE, SAMPLES
@@ -223,6 +230,43 @@ async def test_a_lost_epoch_ends_the_term_and_begins_a_new_one(life: Lifetime, s
     assert life.room.log == ["start 1 with 0 apps", "stop", "start 3 with 0 apps"]
     assert WEB not in life.runtime.world.apps
     assert isinstance(await life.runtime.submit(create, timeout_s=30), Accepted)
+
+
+@pytest.mark.parametrize("step", ["campaign", "load"])
+async def test_a_store_that_is_away_when_we_want_to_lead_again_is_waited_for(
+    life: Lifetime, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, step: str
+):
+    monkeypatch.setattr("scheduler.runtime.shell._STORE_RETRY_S", 0.001)
+    await life.runtime.submit(create, timeout_s=30)
+    tries, real = 0, getattr(store, step)
+
+    def stumble() -> object:
+        nonlocal tries
+        tries += 1
+        if tries <= 3:
+            raise StoreUnavailable("away")
+        return real()
+
+    monkeypatch.setattr(store, step, stumble)
+    life.runtime.abdicate()
+    while tries < 4:
+        assert not life.running.done(), life.running
+        await asyncio.sleep(0.001)
+    await life.until(Station.SUBSCRIBING)
+    assert WEB in life.runtime.world.apps
+
+
+async def test_a_store_that_is_away_at_the_start_is_an_error(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+):
+    """Then its address is wrong, more often than not: who started us must hear of it."""
+
+    def fail() -> object:
+        raise StoreUnavailable("no such directory")
+
+    monkeypatch.setattr(store, "campaign", fail)
+    with pytest.raises(StoreUnavailable):
+        await Lifetime(store).running
 
 
 async def test_nothing_is_answered_after_the_end(life: Lifetime):
