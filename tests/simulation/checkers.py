@@ -302,7 +302,8 @@ class Checkers(Watch):
         # A deployment that fails in this step changes what is wanted after the brake was asked.
         wanted = max(self.ledger.wanted(), world.wanted_total)
         is_held = (
-            len(missing) >= settings.brake_instances_min
+            min(len(missing), self.ledger.wanted(), world.wanted_total)
+            >= settings.brake_instances_min
             and len(missing) * 1000 > wanted * settings.brake_share_milli
             and len(agents) >= settings.brake_agents_min
         )
