@@ -64,3 +64,24 @@ def test_a_person_at_a_terminal_gets_text():
     structlog.get_logger("x").info("world_loaded", apps=3)
     assert not stream.getvalue().startswith("{")
     assert "world_loaded" in stream.getvalue()
+
+
+def test_a_stream_that_fails_loses_lines_and_nothing_else():
+    """A full disk under the log must not end the scheduler."""
+    stream = io.StringIO()
+    set_up_logs(LogFormat.JSON, "info", stream)
+    stream.close()
+    structlog.get_logger("x").info("lost")
+    set_up_logs(LogFormat.JSON, "info", again := io.StringIO())
+    structlog.get_logger("x").info("kept")
+    assert json.loads(again.getvalue())["event"] == "kept"
+
+
+def test_a_line_that_begins_nothing_and_carries_arguments_is_told_whole():
+    stream = io.StringIO()
+    set_up_logs(LogFormat.JSON, "debug", stream)
+    with structlog.contextvars.bound_contextvars(epoch=3):
+        structlog.get_logger("x").bind(app="/web").debug("told", lines="one\ntwo")
+    [line] = stream.getvalue().splitlines()
+    told = json.loads(line)
+    assert (told["epoch"], told["app"], told["lines"]) == (3, "/web", "one\ntwo")
