@@ -22,8 +22,16 @@ Step = Callable[[Batch, Instance, Cause], None]
 
 
 def settle_return(batch: Batch, returned: Instance, step: Step) -> None:
-    """Apply the app's ``onReturn`` to a task that has just come back; None leaves it to scaling."""
+    """Apply the app's ``onReturn`` to a task that has just come back; None leaves it to scaling.
+
+    One of an older version whose place the wanted version has taken goes whatever that says: no
+    deployment is left that would replace it.
+    """
     world = batch.world
+    if _is_outdated(world, returned):
+        cause = Cause(Signal.KILL, reason="its place was taken", goal=Goal.DECOMMISSIONED)
+        step(batch, returned, cause)
+        return
     strategy = world.spec_at(returned.app_id, returned.version).unreachable_strategy
     if strategy is None or strategy.on_return is None or not _is_surplus(world, returned):
         return
@@ -50,6 +58,13 @@ def _is_surplus(world: World, returned: Instance) -> bool:
     tallies = world.tallies.get(returned.app_id, {}).values()
     living = sum(tally.active - tally.count(Bucket.SCHEDULED) for tally in tallies)
     return living > target.instances
+
+
+def _is_outdated(world: World, returned: Instance) -> bool:
+    target = target_of(world, returned.app_id)
+    if target.version is None or target.is_rolling or returned.version == target.config_version:
+        return False
+    return world.tally(returned.app_id, target.config_version).active >= target.instances
 
 
 def _youngest_other(world: World, returned: Instance) -> Instance | None:

@@ -325,7 +325,10 @@ def look(batch: Batch, instance: Instance, cause: Cause) -> None:
         batch.world.wake_at(batch.world.patient_until_ms, instance.id)
     else:
         reason = "not healthy in time (update.healthyDeadlineSeconds)"
-        batch.world.failed_rollouts[instance.app_id] = f"{instance.task_id} was {reason}"
+        target = target_of(batch.world, instance.app_id)
+        if target.is_rolling and target.version and instance.version == target.config_version:
+            # One of the version before says nothing against the one that is to replace it.
+            batch.world.failed_rollouts[instance.app_id] = f"{instance.task_id} was {reason}"
         start_kill(batch, instance, Cause(Signal.KILL, reason=reason))
 
 

@@ -117,6 +117,7 @@ class Checkers(Watch):
             self._check_launch(process, launch)
         for app_id in {launch.spec.id: None for launch in effect.launches}:
             self._check_ceiling(process, app_id)
+            self._check_canaries(process, app_id, effect)
 
     def _check_launch(self, process: Process, launch: fx.Launch) -> None:
         instance = launch.instance
@@ -158,18 +159,28 @@ class Checkers(Watch):
         demand(alive <= limit + returned, "S4", told)
         told = f"{app_id}: {len(real) - returned} are alive, at most {limit} allowed"
         demand(len(real) - returned <= limit, "S4", told)
-        policy = spec.update
+
+    def _check_canaries(self, process: Process, app_id: AppId, effect: fx.Accept) -> None:
+        """S4: no more of a new version are launched than may be tried beside the old one."""
+        target = target_of(process.world, app_id)
         deployment = process.world.deployment_of(app_id)
-        if policy is None or deployment is None or target.is_promoted or not policy.auto_pause:
+        if target.version is None or deployment is None or target.is_promoted:
             return
-        active = [i for i in instances if counting.fills_a_place(i)]
+        spec, policy = target.spec, target.spec.update
+        launched = [launch.instance for launch in effect.launches]
+        is_canary = any(i.app_id == app_id and i.version == target.config_version for i in launched)
+        if policy is None or not policy.auto_pause or not policy.canary_instances or not is_canary:
+            return
+        active = [i for i in self.ledger.instances_of(app_id) if counting.fills_a_place(i)]
         is_old_left = any(i.version != target.config_version for i in active)
         new = sum(
             i.version == target.config_version and i.created_at_ms >= deployment.started_at_ms
             for i in active
         )
-        if policy.canary_instances and target.is_rolling and is_old_left:
+        if target.is_rolling and is_old_left:
             # One that came back from out of sight had been replaced meanwhile.
+            real = [t for t in self.alive.values() if t.launch.spec.id == app_id]
+            returned = sum(1 for t in real if t.was_out_of_sight)
             canaries = min(policy.canary_instances, spec.instances) + returned
             demand(new <= canaries, "S4", f"{app_id}: {new} canaries, at most {canaries} allowed")
 

@@ -80,7 +80,12 @@ class Simulation:
         self.trace = Trace(self.clock, is_kept=is_kept)
         self.faults = Faults(self.options, self.trace, muted)
         # Machines that are gone for good must not hold the brake until the end of the run.
-        settings = Settings(discovery=self.options.discovery, brake_memory_ms=120_000)
+        # A round of reconciliation must fall into the time to converge: it alone finds strays.
+        settings = Settings(
+            discovery=self.options.discovery,
+            brake_memory_ms=120_000,
+            reconcile_interval_ms=300_000,
+        )
         self.ledger = Ledger(settings, self.options.clock_jump_ms)
         self.checkers = Checkers(self.ledger)
         self.mesos = SimMesos(self.faults, self.clock, self.rng, self.checkers)
