@@ -6,9 +6,10 @@ from attrs import evolve
 from scheduler.core.app import OnReturn, UnreachableStrategy
 from scheduler.core.effects import Kill
 from scheduler.core.events import Tick
-from scheduler.core.ids import InstanceId, TaskId, task_id_of
+from scheduler.core.ids import InstanceId, TaskId, Version, task_id_of
 from scheduler.core.instance import Condition, Goal, TaskState
-from tests.unit.core.game import NOW_MS, Game, effects_in, instance, spec, update
+from scheduler.core.times import format_ms
+from tests.unit.core.game import NOW_MS, V1, Game, effects_in, instance, spec, update
 
 ORIGINAL = instance(Condition.UNREACHABLE_INACTIVE)
 REPLACEMENT = evolve(
@@ -85,4 +86,23 @@ def test_a_task_that_is_missed_goes_on_whatever_the_wish(policy: OnReturn | None
 def test_a_spare_task_that_ends_is_not_launched_again() -> None:
     game, _ = returned(OnReturn.KEEP_BOTH, keep_both_s=60)
     game.send(update(task_of(ORIGINAL), TaskState.FAILED))
+    assert list(game.world.instances) == [REPLACEMENT.id]
+
+
+@pytest.mark.parametrize("policy", [None, *OnReturn])
+def test_an_older_version_that_returns_after_its_deployment_goes_whatever_the_wish(
+    policy: OnReturn | None,
+) -> None:
+    """Nothing else would replace it, and it would push out the one that is to be launched."""
+    strategy = UnreachableStrategy(5, 3_600, policy, 60)
+    game = Game()
+    game.install(spec(unreachable_strategy=strategy), version=V1)
+    newer = Version(format_ms(NOW_MS - 1))
+    game.install(spec(cmd="new", unreachable_strategy=strategy), version=newer)
+    waiting = evolve(instance(Condition.SCHEDULED), id=REPLACEMENT.id, version=newer)
+    game.put(ORIGINAL, waiting)
+    game.connect()
+    batch = game.send(update(task_of(ORIGINAL), TaskState.RUNNING))
+    assert [kill.task_id for kill in effects_in(batch, Kill)] == [task_of(ORIGINAL)]
+    game.send(update(task_of(ORIGINAL), TaskState.KILLED))
     assert list(game.world.instances) == [REPLACEMENT.id]

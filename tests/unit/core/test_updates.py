@@ -198,6 +198,23 @@ def test_a_deadline_is_kept_to_the_second_also_soon_after_the_start() -> None:
     assert game.world.deployments[game.deployment_id].paused
 
 
+def test_an_old_one_that_misses_its_deadline_does_not_fail_what_is_to_replace_it() -> None:
+    """A broken version is mended by the next one: its own failures must not stop that."""
+    game = Game()
+    game.connect()
+    game.upsert(app("new", UpdatePolicy(healthy_deadline_s=60), checked=True))
+    game.run_all()
+    answer_probes(game, alive=False)
+    # Its turn comes when another app serves, for which there is no offer yet.
+    game.upsert(spec("/other"), evolve(app("mended", None), dependencies=("/other",)), force=True)
+    game.wait_stepwise(70_000)
+    assert game.conditions() == ["Killing"] * 3
+    assert game.world.deployments[game.deployment_id].paused is None
+    game.run_all()
+    assert game.world.deployments == {}
+    assert len(of(game, "mended")) == 3
+
+
 def test_with_auto_revert_it_goes_back_to_what_was() -> None:
     game = updating(UpdatePolicy(healthy_deadline_s=60, auto_revert=True), checked=True)
     failed = game.deployment_id
