@@ -37,6 +37,7 @@ from scheduler.core.records import App, AppVersion, Kind
 from scheduler.core.reverts import deploy, give_up, revert
 from scheduler.core.service_ports import assign
 from scheduler.core.signals import Cause, Signal
+from scheduler.core.transitions import create, is_held
 from scheduler.core.wishes import app_ids_of
 from scheduler.core.world import World
 
@@ -274,6 +275,8 @@ def _kill_tasks(batch: Batch, command: KillTasks) -> Answer:
     goal = Goal.DECOMMISSIONED if command.scale or command.wipe else None
     for instance in instances:
         current = world.instances[instance.id]
+        if command.wipe and not command.scale and is_held(batch, current):
+            create(batch, current.app_id, current.version)
         step(batch, current, Cause(Signal.KILL, reason="killed by an operator", goal=goal))
     return answer
 

@@ -45,10 +45,16 @@ from scheduler.core.events import (
     Tick,
 )
 from scheduler.core.ids import AgentId, AppId, InstanceId, TaskId
-from scheduler.core.instance import Condition, Instance
+from scheduler.core.instance import Condition, Instance, TaskState
 from scheduler.core.launches import settle_launches
 from scheduler.core.lifecycle import step
-from scheduler.core.overrides import BRAKE_KEY, end_memory, end_release
+from scheduler.core.overrides import (
+    BRAKE_KEY,
+    end_lingering,
+    end_memory,
+    end_release,
+    follow_brake,
+)
 from scheduler.core.records import Framework, Kind
 from scheduler.core.reverts import check_progress, fail
 from scheduler.core.sight import SIGHT_KEY
@@ -56,7 +62,7 @@ from scheduler.core.signals import Cause, Signal, came_too_late, classify, is_ex
 from scheduler.core.strays import SILENT, STRAY_KEY, look_at_stray, on_stray
 from scheduler.core.upkeep import settle_app
 from scheduler.core.verdicts import on_probe, on_readiness
-from scheduler.core.world import DELAY_KEY, ROLLOUT_KEY, World
+from scheduler.core.world import DELAY_KEY, HELD_KEY, ROLLOUT_KEY, World
 
 _WAITING_FOR_WORD = frozenset(
     {
@@ -67,6 +73,8 @@ _WAITING_FOR_WORD = frozenset(
         Condition.UNREACHABLE_INACTIVE,
     }
 )
+_OF_THE_MASTER = SILENT | {TaskState.LOST, TaskState.DROPPED, TaskState.GONE}
+"""States that the master tells in the place of an agent that is not there."""
 UNHEARD_LOOK_MS = 10_000
 """How often an overdue task is looked at again while nothing can be heard of it."""
 FORGOTTEN_AGENTS_MAX = 100
@@ -125,6 +133,7 @@ def settle(batch: Batch) -> None:
     """Bring every touched app closer to its target, then answer the offers at hand."""
     world = batch.world
     _pass_deadlines(batch)
+    follow_brake(batch)
     failed, world.failed_rollouts = world.failed_rollouts, {}
     for app_id, reason in failed.items():
         fail(batch, app_id, reason)
@@ -168,7 +177,7 @@ def _on_status(batch: Batch, update: StatusUpdate) -> None:
     """Take in what Mesos says of a task; it is acknowledged once that is durable."""
     world = batch.world
     world.reconciliation.heard_of(update.task_id)
-    if world.sight.given_up and update.agent_id is not None and _is_alive(update):
+    if world.sight.missing and update.agent_id is not None and _shows_agent(update):
         world.sight.hear_of(update.agent_id)
     instance = world.instance_of(update.task_id)
     if instance is None:
@@ -181,9 +190,9 @@ def _on_status(batch: Batch, update: StatusUpdate) -> None:
         batch.emit(Acknowledge(update.task_id, update.agent_id, update.uuid))
 
 
-def _is_alive(update: StatusUpdate) -> bool:
-    """Whether an update shows that the task's agent is there."""
-    return not update.state.is_terminal and update.state not in SILENT
+def _shows_agent(update: StatusUpdate) -> bool:
+    """Whether an update shows that the task's agent is there, or that a person knows of its end."""
+    return update.state not in _OF_THE_MASTER
 
 
 def _signal_of(batch: Batch, instance: Instance, update: StatusUpdate) -> Signal:
@@ -255,6 +264,12 @@ def _pass_deadlines(batch: Batch) -> None:
             continue
         if key == BRAKE_KEY:
             end_release(batch)
+            end_lingering(batch)
+            continue
+        if key.startswith(HELD_KEY):
+            app_id = AppId(key.removeprefix(HELD_KEY))
+            world.held_apps.pop(app_id, None)
+            world.dirty[app_id] = None
             continue
         if key.startswith(ROLLOUT_KEY):
             check_progress(batch, AppId(key.removeprefix(ROLLOUT_KEY)))

@@ -85,6 +85,9 @@ def _why(world: World, deployment: Deployment, action: Action, now_ms: int) -> B
         return running
     if counts.doomed or counts.recycling:
         return _ending(world, app_id)
+    if app_id in world.held_apps:
+        message = "too much fails or is out of sight at once: nothing is replaced meanwhile"
+        return BlockedBy(app_id, Block.BRAKE, message, counts.old)
     if counts.unreachable:
         return _unreachable(world, app_id, counts.unreachable)
     return BlockedBy(app_id, Block.PROMOTION, "the canaries serve and wait to be promoted")
@@ -107,6 +110,7 @@ class _Counts:
                 self.unready += 1
         self.doomed = sum(tally.count(Bucket.DOOMED) for tally in tallies)
         self.recycling = sum(tally.count(Bucket.RECYCLING) for tally in tallies)
+        self.old = sum(tally.active for tally in tallies) - wanted.active
         self.unreachable = [i for tally in tallies for i in tally.buckets[Bucket.UNREACHABLE]]
 
 
@@ -149,14 +153,14 @@ def _running(app_id: AppId, counts: _Counts) -> BlockedBy | None:
 
 def _unreachable(world: World, app_id: AppId, ids: list[InstanceId]) -> BlockedBy:
     """Say until when tasks out of sight are waited for, or that the disaster brake holds them."""
-    if world.is_braked:
-        message = "too much is out of sight at once: nothing is given up until an operator says so"
-        return BlockedBy(app_id, Block.BRAKE, message, len(ids))
     instances = [world.instances[instance_id] for instance_id in ids]
     deadlines = [
         deadline_of(one, world.spec_at(app_id, one.version), world.settings) for one in instances
     ]
     until_ms = min((at_ms for at_ms in deadlines if at_ms is not None), default=None)
+    if world.is_braked and until_ms is not None:
+        message = "too much fails or is out of sight at once: nothing is given up meanwhile"
+        return BlockedBy(app_id, Block.BRAKE, message, len(ids))
     message = "tasks are out of sight and waited for, as unreachableStrategy says"
     return BlockedBy(app_id, Block.UNREACHABLE, message, len(ids), until_ms=until_ms)
 

@@ -13,7 +13,7 @@ from scheduler.core.sight import SIGHT_KEY
 from scheduler.core.strays import kill_stray
 
 BRAKE_KEY = "~"
-"""The timer key that ends an override of the brake."""
+"""The timer key that ends an override of the brake, or its lingering."""
 
 
 def override(batch: Batch, command: ReleaseBrake | KillUnknown) -> Answer:
@@ -35,9 +35,11 @@ def _release(batch: Batch, for_s: int) -> Answer:
     world = batch.world
     if for_s <= 0:
         world.brake_released_until_ms = None
+        world.sight.take_back()
         return Released()
     # The operator says that what is missing is lost: it proves no disaster any more.
-    world.sight.forget_given_up()
+    world.sight.accept()
+    world.brake_lingers = False
     world.brake_released_until_ms = batch.now_ms + for_s * 1000
     world.wake_at(world.brake_released_until_ms, BRAKE_KEY)
     for instance in world.instances.values():
@@ -51,7 +53,27 @@ def end_release(batch: Batch) -> None:
     until_ms = batch.world.brake_released_until_ms
     if until_ms is not None and until_ms <= batch.now_ms:
         batch.world.brake_released_until_ms = None
-        batch.world.sight.forget_given_up()
+        batch.world.sight.accept()
+
+
+def follow_brake(batch: Batch) -> None:
+    """Note whether the disaster goes on; when it is over the brake lingers, then lets go."""
+    world = batch.world
+    if world.brake_released_until_ms is not None:
+        return
+    if world.is_disaster:
+        world.brake_lingers, world.brake_lingers_until_ms = True, None
+    elif world.brake_lingers and world.brake_lingers_until_ms is None:
+        world.brake_lingers_until_ms = batch.now_ms + world.settings.brake_linger_ms
+        world.wake_at(world.brake_lingers_until_ms, BRAKE_KEY)
+
+
+def end_lingering(batch: Batch) -> None:
+    """Let the brake go if its cause has been over for long enough."""
+    world = batch.world
+    until_ms = world.brake_lingers_until_ms
+    if until_ms is not None and until_ms <= batch.now_ms:
+        world.brake_lingers, world.brake_lingers_until_ms = False, None
 
 
 def end_memory(batch: Batch, agent_id: AgentId) -> None:

@@ -15,6 +15,7 @@ from scheduler.core.instance import Goal, Instance
 from scheduler.core.signals import Cause, Signal
 from scheduler.core.tally import Bucket
 from scheduler.core.targets import target_of
+from scheduler.core.transitions import is_held
 from scheduler.core.world import World
 
 Step = Callable[[Batch, Instance, Cause], None]
@@ -31,6 +32,12 @@ def settle_return(batch: Batch, returned: Instance, step: Step) -> None:
     if _is_outdated(world, returned):
         cause = Cause(Signal.KILL, reason="its place was taken", goal=Goal.DECOMMISSIONED)
         step(batch, returned, cause)
+        return
+    if target_of(world, returned.app_id).is_rolling:
+        # Two versions side by side: the deployment knows what is one too many, but for what was
+        # made to stand in.
+        if is_held(batch, returned):
+            _drop_stand_in(batch, returned, step)
         return
     strategy = world.spec_at(returned.app_id, returned.version).unreachable_strategy
     if strategy is None or strategy.on_return is None or not _is_surplus(world, returned):
@@ -58,6 +65,14 @@ def _is_surplus(world: World, returned: Instance) -> bool:
     tallies = world.tallies.get(returned.app_id, {}).values()
     living = sum(tally.active - tally.count(Bucket.SCHEDULED) for tally in tallies)
     return living > target.instances
+
+
+def _drop_stand_in(batch: Batch, returned: Instance, step: Step) -> None:
+    waiting = batch.world.tally(returned.app_id, returned.version).buckets[Bucket.SCHEDULED]
+    youngest = next(reversed(waiting), None)
+    if youngest is not None:
+        cause = Cause(Signal.KILL, reason="its place is filled", goal=Goal.DECOMMISSIONED)
+        step(batch, batch.world.instances[youngest], cause)
 
 
 def _is_outdated(world: World, returned: Instance) -> bool:

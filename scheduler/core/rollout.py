@@ -149,8 +149,11 @@ def decide(*, wanted: int, bounds: Bounds, new: Side, old: Side) -> Moves:
     # A new one that has ended as it may fills its place for good: it holds no old one back. Of
     # a surplus those are the first to go.
     done = max(0, new.done - end_new)
-    spare = max(0, new.serving + done + old.serving - bounds.floor)
-    end_old = min(old.active, old.active - old.serving + spare) if wanted else old.active
+    # Old ones that run without serving, or are out of sight, may serve again in a moment: they are
+    # the first to go, but not all at once for one failed probe each.
+    kept = old.serving + old.unproven + old.unhealthy + old.unreachable
+    spare = max(0, new.serving + done + kept - bounds.floor)
+    end_old = min(old.active, old.active - kept + spare) if wanted else old.active
     if not bounds.may_end_old:
         # An app that is made smaller as well: what nobody wants would take the canaries' room.
         end_old = min(end_old, max(0, old.active - wanted))

@@ -48,8 +48,10 @@ class Settings:
     """With fewer instances than this the brake does not engage."""
     brake_agents_min: int = 3
     """Out of sight on fewer agents than this, instances are on machines that have failed."""
-    brake_memory_ms: int = 1_800_000
+    brake_memory_ms: int = 600_000
     """How long instances that were given up as out of sight count for the brake."""
+    brake_linger_ms: int = 120_000
+    """How long the brake holds beyond its cause: longer than most checks' interval and timeout."""
     unknown_kill_max: int = 10
     """Most unknown tasks, proved to be ours and ended, that are killed without an operator."""
     roles: tuple[str, ...] = ("*",)

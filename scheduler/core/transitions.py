@@ -186,7 +186,8 @@ def cut_off(batch: Batch, instance: Instance, cause: Cause) -> None:
         healthy_since_ms=None,
     )
     batch.put(lost)
-    if _is_overdue(batch, lost):
+    if _is_overdue(batch, lost) and not batch.world.is_braked:
+        # Else its timer, which is due, has it looked at in the same step.
         give_up(batch, lost, cause)
 
 
@@ -299,7 +300,7 @@ def give_up(batch: Batch, instance: Instance, _cause: Cause) -> None:
         batch.world.wake_at(batch.now_ms + memory_ms, SIGHT_KEY + agent_id)
     inactive = evolve(instance, condition=Condition.UNREACHABLE_INACTIVE)
     batch.put(inactive)
-    if _is_held(batch, instance):
+    if is_held(batch, instance):
         create(batch, instance.app_id, instance.version)
     if _is_overdue(batch, inactive):
         expunge(batch, inactive)
@@ -466,7 +467,7 @@ def _retire(batch: Batch, instance: Instance, message: str) -> None:
     )
 
 
-def _is_held(batch: Batch, instance: Instance) -> bool:
+def is_held(batch: Batch, instance: Instance) -> bool:
     """Whether an instance is of a version that stays for now, though another is to replace it.
 
     Settling would replace it by the new version, which is not approved yet, or not at all.

@@ -59,6 +59,9 @@ DELAY_KEY = "@"
 ROLLOUT_KEY = "%"
 """Prefix of the timer keys that are apps whose deployment has a deadline."""
 
+HELD_KEY = "&"
+"""Prefix of the timer keys that are apps whose replacement the disaster brake holds up."""
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -169,6 +172,12 @@ class World:
         self.sight = Sight()
         self.brake_released_until_ms: int | None = None
         """Until when an operator has overridden the disaster brake."""
+        self.brake_lingers = False
+        """Whether the brake has engaged and holds, or has only just lost its cause."""
+        self.brake_lingers_until_ms: int | None = None
+        """Until when it still holds without a cause; None while it has one, or does not hold."""
+        self.held_apps: dict[AppId, None] = {}
+        """Apps whose replacement the brake holds up: to be looked at again by a timer."""
 
     # ---------------------------------------------------------------- changes
 
@@ -285,22 +294,33 @@ class World:
 
     @property
     def is_braked(self) -> bool:
+        """Whether the disaster brake holds: nothing is ended or given up for its absence or health.
+
+        It holds for ``Settings.brake_linger_ms`` longer than its cause: by then every check has
+        been asked again, and no verdict of the time of the disaster is left.
+        """
+        if self.brake_released_until_ms is not None:
+            return False
+        return self.brake_lingers or self.is_disaster
+
+    @property
+    def is_disaster(self) -> bool:
         """Whether so much fails at once that the cause is not the apps.
 
         Either the checks of an unusual share of all that were healthy fail (then the prober is
         suspect), or an unusual share of all that should run is out of sight or was so lately, on
         several agents (then the network is).
         """
-        if self.brake_released_until_ms is not None:
-            return False
         if self._is_unusual(self.failing, self.once_healthy):
             return True
         missing = self.sight.missing
-        # What has been replaced since runs again, and is counted as missing as well.
-        whole = min(self.wanted_total, self.running + missing)
-        if not missing or not self._is_unusual(missing, whole):
+        if not missing:
             return False
-        return self.sight.agents >= self.settings.brake_agents_min
+        # What has been replaced since runs again, and is counted as missing as well. What shall be
+        # scaled down may run for a while yet.
+        whole = max(self.running, min(self.wanted_total, self.running + missing))
+        is_unusual = self._is_unusual(min(missing, whole), whole)
+        return is_unusual and self.sight.agents >= self.settings.brake_agents_min
 
     def _is_unusual(self, part: int, whole: int) -> bool:
         if whole < self.settings.brake_instances_min:

@@ -2,12 +2,19 @@
 
 from attrs import evolve
 
-from scheduler.core.app import Constraint, Operator
+from scheduler.core.app import (
+    Constraint,
+    HealthCheck,
+    Operator,
+    UnreachableStrategy,
+    UpgradeStrategy,
+)
 from scheduler.core.batch import Batch
 from scheduler.core.effects import Answer, Kill, Refusal, Rejected, Released, Reply
-from scheduler.core.events import KillUnknown, ReleaseBrake, Tick
+from scheduler.core.events import KillUnknown, ProbeResult, ReleaseBrake, Tick
+from scheduler.core.explain import Block, blocked_by
 from scheduler.core.ids import AgentId, InstanceId, RequestId, TaskId
-from scheduler.core.instance import Condition, TaskState
+from scheduler.core.instance import CheckResult, Condition, TaskState
 from scheduler.core.settings import Settings
 from tests.unit.core.game import Game, effects_in, instance, offer, spec, update
 
@@ -59,13 +66,17 @@ def test_the_brake_holds_when_most_is_out_of_sight() -> None:
     assert g.world.is_braked
 
 
-def test_a_released_brake_holds_again_when_its_time_is_over() -> None:
-    g = game()
-    lose_sight_of_two(g)
+def test_when_a_release_is_over_only_what_is_lost_later_engages_the_brake_again() -> None:
+    """The operator has said that the others are lost, however long they are waited for."""
+    g = spread(10, unreachable_strategy=UnreachableStrategy(3_600, 7_200))
+    lose(g, *range(1, 7))
+    assert g.world.is_braked
     assert answer_in(g.send(ReleaseBrake(RequestId(1), 60))) == Released()
     assert not g.world.is_braked
-    g.now_ms += 61_000
-    g.send(Tick())
+    g.wait_stepwise(86_400_000)
+    assert not g.world.is_braked
+    g.run_all(agents=range(7, 17))
+    lose(g, *range(7, 17))
     assert g.world.is_braked
 
 
@@ -89,11 +100,12 @@ def lose(g: Game, *numbers: int) -> None:
             g.send(lost)
 
 
-def spread(count: int) -> Game:
+def spread(count: int, **changes: object) -> Game:
     """An app with one task on each of ``count`` agents."""
     g = Game()
     g.connect()
-    g.upsert(spec(instances=count, constraints=(Constraint("hostname", Operator.UNIQUE),)))
+    lonely = spec(instances=count, constraints=(Constraint("hostname", Operator.UNIQUE),))
+    g.upsert(evolve(lonely, **changes))
     g.run_all(agents=range(1, count + 1))
     assert g.world.running == count
     return g
@@ -115,9 +127,11 @@ def test_what_the_brake_held_goes_on_as_if_nothing_had_been_when_it_returns() ->
         if one.condition is Condition.UNREACHABLE:
             assert one.placement is not None
             g.send(update(one.task_id, TaskState.RUNNING, agent_id=one.placement.agent_id))
+    g.wait_stepwise(600_000)
     g.offer(*(offer(number) for number in range(1, 6)))
-    assert not g.world.is_braked
     assert g.conditions().count("Running") == 5
+    g.wait_stepwise(g.world.settings.brake_linger_ms)
+    assert not g.world.is_braked
 
 
 def test_one_or_two_machines_that_fail_are_replaced_whatever_ran_there() -> None:
@@ -145,7 +159,7 @@ def test_what_was_given_up_is_remembered_for_a_while() -> None:
     g.wait_stepwise(g.world.settings.brake_memory_ms - 1000)
     assert g.world.is_braked
     assert g.conditions() == ["Running"] * 5 + ["Unreachable"] * 5
-    g.wait_stepwise(20_000)
+    g.wait_stepwise(g.world.settings.brake_linger_ms + 20_000)
     assert g.conditions() == ["Running"] * 5 + ["Scheduled"] * 5
 
 
@@ -160,3 +174,48 @@ def test_strays_that_the_brake_spared_are_ended_when_it_is_let_go() -> None:
     g.send(ReleaseBrake(RequestId(1), 600))
     killed = {e.task_id for e in g.wait_stepwise(11_000) if isinstance(e, Kill)}
     assert killed == {lost[0]}
+
+
+def test_nothing_is_replaced_while_the_brake_holds() -> None:
+    """A rollout that ended what is out of sight would double the cluster behind a partition."""
+    g = spread(10, unreachable_strategy=UnreachableStrategy(3_600, 7_200))
+    before = set(g.world.instances)
+    lose(g, *range(1, 8))
+    g.upsert(spec(instances=10, cmd="new", upgrade_strategy=UpgradeStrategy(0, 1000)))
+    g.run_all(agents=range(11, 31))
+    assert before <= set(g.world.instances)
+    (block,) = blocked_by(g.world, g.deployment_id, g.now_ms)
+    assert block.block is Block.BRAKE
+    g.send(ReleaseBrake(RequestId(1), 600))
+    g.wait_stepwise(11_000)
+    g.run_all(agents=range(11, 31))
+    assert not g.world.deployments
+
+
+def test_the_brake_outlasts_its_cause_until_every_check_was_asked_again() -> None:
+    """Verdicts of the time without network are left when the first checks succeed again."""
+    checks = (HealthCheck(path="/", max_consecutive_failures=3, interval_s=60),)
+    g = spread(10, health_checks=checks)
+    tasks = [one.task_id for one in g.world.instances.values() if one.task_id is not None]
+    well = CheckResult(alive=True, first_success_ms=g.now_ms)
+    verdicts = [evolve(well, alive=False, consecutive_failures=failures) for failures in (1, 3)]
+    for verdict in (well, *verdicts):
+        for task_id in tasks:
+            assert effects_in(g.send(ProbeResult(task_id, 0, verdict)), Kill) == []
+    for task_id in tasks:
+        # One after the other within an interval, as the prober comes to them.
+        kills = [e for e in g.wait_stepwise(6_000) if isinstance(e, Kill)]
+        kills += effects_in(g.send(ProbeResult(task_id, 0, well)), Kill)
+        assert kills == []
+    g.wait_stepwise(g.world.settings.brake_linger_ms)
+    assert not g.world.is_braked
+
+
+def test_a_machine_replaced_now_and_then_is_no_disaster() -> None:
+    g = spread(6)
+    for number in range(1, 7):
+        g.wait_stepwise(300_000)
+        lose(g, number)
+        g.run_all(agents=range(number + 1, number + 7))
+        assert not g.world.is_braked
+    assert g.conditions() == ["Running"] * 6

@@ -107,11 +107,23 @@ EXAMPLES = {
         Side(serving=8),
         Moves(end_old=3),
     ),
-    "those that serve nobody go at once": (
+    "those that never ran go at once": (
         (4, 1.0, 0.0),
         Side(),
         Side(serving=2, unhealthy=1, pending=1),
-        Moves(create=1, end_old=2),
+        Moves(create=1, end_old=1),
+    ),
+    "one failed probe each does not end the whole old version": (
+        (10, 1.0, 1.0),
+        Side(pending=10),
+        Side(unhealthy=10),
+        Moves(),
+    ),
+    "nor does a partition": (
+        (10, 0.8, 0.2),
+        Side(),
+        Side(unreachable=7, serving=3),
+        Moves(create=2, end_old=2),
     ),
     "a task being killed still takes room": (
         (2, 0.5, 0.0),

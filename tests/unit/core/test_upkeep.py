@@ -185,7 +185,7 @@ def test_when_the_brake_is_let_go_what_still_fails_is_killed() -> None:
     well = CheckResult(alive=True, first_success_ms=NOW_MS)
     for number in range(5):
         probe(game, number, well)
+    effects = game.wait_stepwise(game.world.settings.brake_linger_ms + 30_000)
     assert not game.world.is_braked
-    effects = game.wait_stepwise(30_000)
     assert len([e for e in effects if isinstance(e, Kill)]) >= 1
     assert game.conditions().count("Running") == 5
