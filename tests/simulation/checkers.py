@@ -45,6 +45,8 @@ class Checkers(Watch):
         self.updates: dict[str, ev.StatusUpdate] = {}
         self.allowed_kills: dict[TaskId, None] = {}
         """Unknown tasks that an operator asked to kill."""
+        self.released: dict[Process, None] = {}
+        """Processes of which an operator has released the brake."""
         self.left_mixed: dict[AppId, None] = {}
         """Apps whose last deployment was stopped on its way, as a user asked."""
 
@@ -84,6 +86,8 @@ class Checkers(Watch):
                 offers.pop(event.offer_id, None)
             case ev.Subscribed() | ev.Disconnected():
                 offers.clear()
+            case ev.ReleaseBrake():
+                self.released[process] = None
             case ev.StatusUpdate():
                 if event.uuid is not None:
                     self.updates[event.uuid] = event
@@ -305,20 +309,24 @@ class Checkers(Watch):
         What was given up before is remembered by the scheduler and not counted here.
         """
         world, settings = process.world, process.world.settings
-        if given_up is None or world.brake_released_until_ms is not None:
+        if given_up is None or process in self.released:
+            # What was missing then counts no more, also when the release is over.
             return
         others = [i for i in world.instances.values() if i.condition is Condition.UNREACHABLE]
         missing = [i for i in others if i.id != given_up.id] + [given_up]
         agents = {i.placement.agent_id for i in missing if i.placement is not None}
         # A deployment that fails in this step changes what is wanted after the brake was asked.
         wanted = max(self.ledger.wanted(), world.wanted_total)
+        # More may run than are wanted; in the same step some of them may be ended.
+        ran = (Condition.RUNNING, Condition.DRAINING, Condition.KILLING)
+        whole = max(wanted, sum(i.condition in ran for i in world.instances.values()))
         is_held = (
             min(len(missing), self.ledger.wanted(), world.wanted_total)
             >= settings.brake_instances_min
-            and len(missing) * 1000 > wanted * settings.brake_share_milli
+            and len(missing) * 1000 > whole * settings.brake_share_milli
             and len(agents) >= settings.brake_agents_min
         )
-        told = f"{given_up.task_id} given up while {len(missing)} of {wanted} are out of sight"
+        told = f"{given_up.task_id} given up while {len(missing)} of {whole} are out of sight"
         demand(not is_held or process.handled_in_batch > 1, "brake", told)
 
     def _check_floor(self, process: Process, app_id: AppId) -> None:
