@@ -112,18 +112,18 @@ class BlockWatch:
     async def _present(self) -> _Blocks:
         world = await self._api.settled_world()
 
-        def blocks() -> Iterator[tuple[DeploymentId, Json]]:
+        def blocks() -> Iterator[tuple[DeploymentId, Json] | None]:
             for deployment in tuple(world.deployments.values()):
                 for block in blocks_of(world, deployment.id, self._api.runtime.clock()):
                     # Between two slices it may have gone on, and then this is no longer its step.
                     if world.deployments.get(deployment.id) is not deployment:
                         break
-                    yield deployment.id, block_json(block)
+                    yield None if block is None else (deployment.id, block_json(block))
             for queued in tuple(world.queued.values()):
                 for shown in queued_blocks(world, queued):
                     yield queued.id, shown
 
-        found = await self._api.show_all(blocks(), lambda one: (one,))
+        found = await self._api.show_all(blocks(), lambda one: () if one is None else (one,))
         return {(deployment_id, AppId(shown["app"])): shown for deployment_id, shown in found}
 
 

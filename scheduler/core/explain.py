@@ -55,17 +55,20 @@ class BlockedBy:
 
 def blocked_by(world: World, deployment_id: DeploymentId, now_ms: int) -> list[BlockedBy]:
     """List what each app of a deployment's present step waits for; empty if it has ended."""
-    return list(blocks_of(world, deployment_id, now_ms))
+    return [block for block in blocks_of(world, deployment_id, now_ms) if block is not None]
 
 
-def blocks_of(world: World, deployment_id: DeploymentId, now_ms: int) -> Iterator[BlockedBy]:
-    """Yield the same one by one, for who must not look at thousands of apps at a stretch."""
+def blocks_of(world: World, deployment_id: DeploymentId, now_ms: int) -> Iterator[BlockedBy | None]:
+    """Yield the same one by one, for who must not look at thousands of apps at a stretch.
+
+    An app that waits for nothing is None: it takes a while to look at as well.
+    """
     deployment = world.deployments.get(deployment_id)
     if deployment is None or deployment.current_step >= len(deployment.steps):
         return
     for action in deployment.steps[deployment.current_step].actions:
-        if not is_satisfied(world, action):
-            yield _why(world, deployment, action, now_ms)
+        is_done = is_satisfied(world, action)
+        yield None if is_done else _why(world, deployment, action, now_ms)
 
 
 def _why(world: World, deployment: Deployment, action: Action, now_ms: int) -> BlockedBy:

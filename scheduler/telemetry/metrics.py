@@ -8,7 +8,7 @@ the metrics are asked for, so that it costs nothing in between. Names come from 
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain
 
 from attrs import define, field
 from prometheus_client import (
@@ -49,7 +49,9 @@ _START_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 _REQUEST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LAG_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 
-_EXPLAINED_MAX = 1_000
+_EXPLAINING = 5
+"""To explain an app takes as long as to see of so many that they wait for nothing."""
+_EFFORT_MAX = 1_000 * _EXPLAINING
 
 Labelled = Mapping[tuple[str, ...], float]
 """Values by the labels of a metric, in the order of the catalog."""
@@ -268,8 +270,13 @@ def _blocked(world: World, now_ms: int) -> Labelled:
     """
     reasons = Tally({(block.value,): 0 for block in Block})
     every = (blocks_of(world, deployment_id, now_ms) for deployment_id in world.deployments)
-    for blocked in islice(chain.from_iterable(every), _EXPLAINED_MAX):
-        reasons[(blocked.block.value,)] += 1
+    effort = 0
+    for blocked in chain.from_iterable(every):
+        if effort >= _EFFORT_MAX:
+            break
+        effort += 1 if blocked is None else _EXPLAINING
+        if blocked is not None:
+            reasons[(blocked.block.value,)] += 1
     reasons[("deployment",)] = sum(
         app_id in world.locks for queued in world.queued.values() for app_id in queued.app_ids
     )
