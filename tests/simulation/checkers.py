@@ -282,6 +282,9 @@ class Checkers(Watch):
 
     def decided(self, process: Process, changes: Changes) -> None:
         """S5: replacing and scaling down never take more than they may; the brake holds."""
+        if process.epoch < self.ledger.epoch:
+            # A leader that was replaced, and does not know it yet: none of this will be written.
+            return
         replaced: Counter[AppId] = Counter()
         scaled: Counter[AppId] = Counter()
         for before, after in changes:
