@@ -218,7 +218,8 @@ class Checkers(Watch):
         demand(is_ours, "S12", f"{effect.task_id} is killed without proof that it is ours")
 
     def replied(self, process: Process, command: ev.Command, answer: fx.Answer) -> None:
-        check_answer(self.ledger, process.world, command, answer)
+        leads = process.epoch >= self.ledger.epoch
+        check_answer(self.ledger, process.world if leads else None, command, answer)
 
     def published(self, process: Process, fact: fx.Fact) -> None:
         match fact:
