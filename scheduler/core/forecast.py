@@ -22,10 +22,10 @@ from operator import attrgetter
 
 from attrs import evolve, fields, frozen
 
-from scheduler.core.app import AppSpec, port_requests
+from scheduler.core.app import AppSpec
 from scheduler.core.rollout import Bounds, Side, decide, launch_room
 from scheduler.core.tally import Bucket
-from scheduler.core.upkeep import ENDING_ORDER, bounds_at
+from scheduler.core.upkeep import ENDING_ORDER, bounds_at, has_fixed_ports
 
 POINTS_MAX = 50
 """Most points of one forecast, unless told otherwise."""
@@ -86,7 +86,8 @@ def forecast(spec: AppSpec, new: Side, old: Side, *, points_max: int = POINTS_MA
     is_replacing = bool(old.alive or old.active or new.doomed)
     points, rests = _play(spec, _State(new, old, is_replacing))
     rounds = points[-1].number + 1 - rests
-    return _thinned(points, rounds, points_max, may_stop_first=_may_stop_first(spec, old))
+    may_stop_first = has_fixed_ports(spec) and old.active > 0
+    return _thinned(points, rounds, points_max, may_stop_first=may_stop_first)
 
 
 def forecast_removal(present: Side) -> Forecast:
@@ -239,11 +240,6 @@ def _waits(spec: AppSpec, state: _State) -> bool:
     """Whether an approval is what holds the rollout up."""
     now = bounds_at(spec, state.new, state.old, is_promoted=state.is_promoted)
     return not now.may_end_old
-
-
-def _may_stop_first(spec: AppSpec, old: Side) -> bool:
-    has_fixed = any(request.host_port for request in port_requests(spec))
-    return has_fixed and old.active > 0
 
 
 # ------------------------------------------------------------ leaps

@@ -127,10 +127,15 @@ def bounds_at(spec: AppSpec, new: Side, old: Side, *, is_promoted: bool) -> Boun
     return bounds
 
 
+def has_fixed_ports(spec: AppSpec) -> bool:
+    """Whether an instance must have certain host ports, which it may find taken."""
+    return any(request.host_port for request in port_requests(spec))
+
+
 def is_kept_out(world: World, target: Target, new: Side, old: Side) -> bool:
     """Whether waiting new instances find their fixed ports taken on every agent that is left."""
     assert target.version is not None
-    if not any(request.host_port for request in port_requests(target.spec)):
+    if not has_fixed_ports(target.spec):
         return False
     report = world.reports.by_class.get((target.version.app_id, target.config_version))
     is_refused = report is not None and report.latest[Reason.PORTS] > 0

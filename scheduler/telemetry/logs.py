@@ -37,12 +37,11 @@ def set_up_logs(log_format: LogFormat, level: str, stream: TextIO = sys.stderr) 
         stream: where to.
     """
     pretty = log_format is LogFormat.PRETTY or (log_format is LogFormat.AUTO and stream.isatty())
-    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        stamp,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

@@ -157,12 +157,16 @@ class Checkers(Watch):
         instances = self.ledger.instances_of(app_id)
         limit = max(counting.ceiling_of(spec), spec.instances)
         alive = sum(map(counting.may_live, instances))
-        real = [t for t in self.alive.values() if t.launch.spec.id == app_id]
-        returned = sum(1 for t in real if t.was_out_of_sight)
+        real, returned = self._alive_and_returned(app_id)
         told = f"{app_id}: {alive} may be alive, at most {limit} (+{returned} returned) allowed"
         demand(alive <= limit + returned, "S4", told)
-        told = f"{app_id}: {len(real) - returned} are alive, at most {limit} allowed"
-        demand(len(real) - returned <= limit, "S4", told)
+        told = f"{app_id}: {real - returned} are alive, at most {limit} allowed"
+        demand(real - returned <= limit, "S4", told)
+
+    def _alive_and_returned(self, app_id: AppId) -> tuple[int, int]:
+        """Count the tasks of an app that run in truth, and those of them that were out of sight."""
+        real = [t for t in self.alive.values() if t.launch.spec.id == app_id]
+        return len(real), sum(t.was_out_of_sight for t in real)
 
     def _check_canaries(self, process: Process, app_id: AppId, effect: fx.Accept) -> None:
         """S4: no more of a new version are launched than may be tried beside the old one."""
@@ -183,8 +187,7 @@ class Checkers(Watch):
         )
         if target.is_rolling and is_old_left:
             # One that came back from out of sight had been replaced meanwhile.
-            real = [t for t in self.alive.values() if t.launch.spec.id == app_id]
-            returned = sum(1 for t in real if t.was_out_of_sight)
+            _, returned = self._alive_and_returned(app_id)
             canaries = min(policy.canary_instances, spec.instances) + returned
             demand(new <= canaries, "S4", f"{app_id}: {new} canaries, at most {canaries} allowed")
 
