@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import inspect
 import json
+import os
+import signal
 import socket
 import subprocess
 import time
@@ -67,6 +69,41 @@ def running_consul(
     finally:
         process.kill()
         process.wait()
+
+
+@contextlib.contextmanager
+def suspended_consul(work_dir: Path) -> Iterator[None]:
+    """Let the Consul that runs in `work_dir` hang: its connections stay, no answer comes.
+
+    A signal takes effect when the kernel comes to it: a busy machine's Consul answers a few more
+    requests after `kill` has returned. The hang begins when its last thread stands still.
+    """
+    (process,) = (each for each in Path("/proc").glob("[0-9]*") if _works_in(each, work_dir))
+    os.kill(int(process.name), signal.SIGSTOP)
+    try:
+        give_up_at = time.monotonic() + 30
+        while not all(_is_stopped(thread) for thread in (process / "task").iterdir()):
+            assert time.monotonic() < give_up_at, "Consul does not stop"
+            time.sleep(0.001)
+        yield
+    finally:
+        os.kill(int(process.name), signal.SIGCONT)
+
+
+def _works_in(process: Path, folder: Path) -> bool:
+    # Processes end meanwhile, and some are not ours to look at.
+    with contextlib.suppress(OSError):
+        return (process / "cwd").readlink() == folder
+    return False
+
+
+def _is_stopped(thread: Path) -> bool:
+    try:
+        stat = (thread / "stat").read_text()
+    except OSError:
+        return True  # It ended.
+    # "pid (name) state …"; the name may hold anything.
+    return stat.rpartition(") ")[2].startswith("T")
 
 
 def _await_leader(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

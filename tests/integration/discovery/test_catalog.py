@@ -1,9 +1,6 @@
 """Mode ``catalog`` against a real Consul: what is registered, kept, repaired and left alone."""
 
 import contextlib
-import os
-import signal
-from pathlib import Path
 
 import pytest
 import requests
@@ -15,7 +12,7 @@ from scheduler.discovery.catalog import CatalogRegistry
 from scheduler.discovery.client import ConsulUnavailableError
 from scheduler.discovery.registry import StaleEpochError
 from tests.discovery_support import ConsulView, app, discovering, draining, running, settled
-from tests.support import eventually, free_ports, running_consul
+from tests.support import eventually, free_ports, running_consul, suspended_consul
 
 
 async def test_a_running_instance_is_found_at_its_address_and_port(consul, owner, app_id):
@@ -202,16 +199,6 @@ async def test_a_thousand_services_are_registered_and_removed(consul, owner):
     assert not [name for name in ConsulView(consul).names() if name.startswith(owner)]
 
 
-def consul_process(url):
-    """The process id of the Consul that listens at ``url``."""
-    mark = f'"http": {url.rpartition(":")[2]}'.encode()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if mark in (folder / "cmdline").read_bytes():
-                return int(folder.name)
-    raise LookupError(url)
-
-
 async def test_a_consul_that_hangs_delays_nothing_and_loses_nothing(
     consul_binary, tmp_path, owner, app_id
 ):
@@ -222,9 +209,7 @@ async def test_a_consul_that_hangs_delays_nothing_and_loses_nothing(
         view = ConsulView(url)
         async with discovering(url, owner, [(first, spec)], timeout_s=0.5) as (discovery, told):
             await settled(discovery, 1)
-            pid = consul_process(url)
-            os.kill(pid, signal.SIGSTOP)
-            try:
+            with suspended_consul(tmp_path):
                 discovery.changed(None, second, spec)
                 discovery.changed(first, draining(first), spec)
                 await eventually(
@@ -234,8 +219,6 @@ async def test_a_consul_that_hangs_delays_nothing_and_loses_nothing(
                 discovery.changed(never, draining(never), app(f"/{owner}/never", ports=0))
                 await eventually(lambda: told.gone, what="the other task is gone")
                 assert [event.task_id for event in told.gone] == [never.task_id]
-            finally:
-                os.kill(pid, signal.SIGCONT)
             await eventually(lambda: len(told.gone) == 2, what="the drained task is gone")
             await settled(discovery, 1)
             assert view.passing(f"{owner}-web") == [("10.0.0.1", 32000)]

@@ -1,6 +1,5 @@
 """What clients of Consul see while apps come, change, fail and go."""
 
-import contextlib
 import os
 import signal
 import time
@@ -14,7 +13,7 @@ from tests.discovery_support import ConsulView
 from tests.integration.scheduler.processes import wait_for
 from tests.integration.system.conftest import Make
 from tests.integration.system.site import SERVICE, Egret, Mesos
-from tests.support import running_consul
+from tests.support import running_consul, suspended_consul
 
 
 @pytest.fixture
@@ -115,25 +114,12 @@ def test_a_consul_that_hangs_stops_no_scheduling_and_catches_up(
         egret.deploy(service(name))
         egret.until_settled(f"/{name}", 2)
         until_registered(egret, view, name, 2)
-        pid = _process_in(folder)
-        os.kill(pid, signal.SIGSTOP)
-        try:
+        with suspended_consul(folder):
             egret.change("PUT", f"/v2/apps/{name}", {"instances": 4})
             egret.until_settled(f"/{name}", 4)
             egret.deploy(service(f"{name}-b", instances=1))
             egret.until_settled(f"/{name}-b", 1)
             egret.change("PUT", f"/v2/apps/{name}", {"instances": 1})
             egret.until_settled(f"/{name}", 1)
-        finally:
-            os.kill(pid, signal.SIGCONT)
         until_registered(egret, view, name, 1)
         until_registered(egret, view, f"{name}-b", 1)
-
-
-def _process_in(folder: Path) -> int:
-    for entry in Path("/proc").iterdir():
-        # Processes end meanwhile, and some are not ours to look at.
-        with contextlib.suppress(OSError):
-            if entry.name.isdecimal() and (entry / "cwd").readlink() == folder:
-                return int(entry.name)
-    raise AssertionError(f"no process in {folder}")
