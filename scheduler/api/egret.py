@@ -77,18 +77,18 @@ async def kill_unknown_tasks(api: Api, request: Request) -> Response:
 async def show_brake(api: Api, _request: Request) -> Response:
     """GET /v2/egret/brake: whether the disaster brake holds, and by what figures."""
     world = await api.settled_world()
-    until_ms = world.brake_released_until_ms
+    until_ms = world.brake.released_until_ms
     return json_response(
         {
-            "engaged": world.is_braked,
+            "engaged": world.brake.holds,
             "releasedUntil": None if until_ms is None else format_ms(until_ms),
-            "failing": world.failing,
-            "onceHealthy": world.once_healthy,
-            "unreachable": world.sight.unreachable,
-            "givenUp": world.sight.given_up,
-            "agents": world.sight.agents,
-            "running": world.running,
-            "wanted": world.wanted_total,
+            "failing": world.brake.failing,
+            "onceHealthy": world.brake.once_healthy,
+            "unreachable": world.brake.sight.unreachable,
+            "givenUp": world.brake.sight.given_up,
+            "agents": world.brake.sight.agents,
+            "running": world.brake.running,
+            "wanted": world.brake.wanted,
         }
     )
 

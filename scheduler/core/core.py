@@ -12,8 +12,8 @@ from attrs import evolve
 from scheduler.core.asking import begin_round, settle_round
 from scheduler.core.batch import Batch
 from scheduler.core.commands import on_command, settle_queue
-from scheduler.core.deadlines import deadline_of
 from scheduler.core.deployments import settle_deployment
+from scheduler.core.due import pass_deadlines
 from scheduler.core.effects import (
     Acknowledge,
     Kill,
@@ -44,39 +44,19 @@ from scheduler.core.events import (
     Subscribed,
     Tick,
 )
-from scheduler.core.ids import AgentId, AppId, InstanceId, TaskId
 from scheduler.core.instance import Condition, Instance, TaskState
 from scheduler.core.launches import settle_launches
 from scheduler.core.lifecycle import step
-from scheduler.core.overrides import (
-    BRAKE_KEY,
-    end_lingering,
-    end_memory,
-    end_release,
-    follow_brake,
-)
 from scheduler.core.records import Framework, Kind
-from scheduler.core.reverts import check_progress, fail
-from scheduler.core.sight import SIGHT_KEY
+from scheduler.core.reverts import fail
 from scheduler.core.signals import Cause, Signal, came_too_late, classify, is_executor_gone
-from scheduler.core.strays import SILENT, STRAY_KEY, look_at_stray, on_stray
+from scheduler.core.strays import SILENT, on_stray
+from scheduler.core.timers import Timer
 from scheduler.core.upkeep import settle_app
 from scheduler.core.verdicts import on_probe, on_readiness
-from scheduler.core.world import DELAY_KEY, HELD_KEY, ROLLOUT_KEY, World
 
-_WAITING_FOR_WORD = frozenset(
-    {
-        Condition.PROVISIONED,
-        Condition.STAGING,
-        Condition.STARTING,
-        Condition.UNREACHABLE,
-        Condition.UNREACHABLE_INACTIVE,
-    }
-)
 _OF_THE_MASTER = SILENT | {TaskState.LOST, TaskState.DROPPED, TaskState.GONE}
 """States that the master tells in the place of an agent that is not there."""
-UNHEARD_LOOK_MS = 10_000
-"""How often an overdue task is looked at again while nothing can be heard of it."""
 FORGOTTEN_AGENTS_MAX = 100
 """How many agents one step may forget: many may lose their last task at once."""
 SETTLE_ROUNDS_MAX = 1000
@@ -92,7 +72,7 @@ def handle(batch: Batch, event: Event) -> None:  # noqa: C901, PLR0912 - the dis
         case OffersReceived():
             for offer in event.offers:
                 world.offers.add(offer)
-                world.sight.hear_of(offer.agent.id)
+                world.brake.sight.hear_of(offer.agent.id)
         case OfferRescinded():
             world.offers.remove(event.offer_id)
         case ProbeResult():
@@ -132,8 +112,8 @@ def handle(batch: Batch, event: Event) -> None:  # noqa: C901, PLR0912 - the dis
 def settle(batch: Batch) -> None:
     """Bring every touched app closer to its target, then answer the offers at hand."""
     world = batch.world
-    _pass_deadlines(batch)
-    follow_brake(batch)
+    pass_deadlines(batch)
+    _follow_brake(batch)
     failed, world.failed_rollouts = world.failed_rollouts, {}
     for app_id, reason in failed.items():
         fail(batch, app_id, reason)
@@ -177,8 +157,8 @@ def _on_status(batch: Batch, update: StatusUpdate) -> None:
     """Take in what Mesos says of a task; it is acknowledged once that is durable."""
     world = batch.world
     world.reconciliation.heard_of(update.task_id)
-    if world.sight.missing and update.agent_id is not None and _shows_agent(update):
-        world.sight.hear_of(update.agent_id)
+    if world.brake.sight.missing and update.agent_id is not None and _shows_agent(update):
+        world.brake.sight.hear_of(update.agent_id)
     instance = world.instance_of(update.task_id)
     if instance is None:
         on_stray(batch, update)
@@ -254,42 +234,11 @@ def _on_disconnected(batch: Batch) -> None:
         batch.publish(SchedulerDisconnected())
 
 
-def _pass_deadlines(batch: Batch) -> None:
-    """Look at every instance whose time may be over. A key may be outdated: the state decides."""
-    world = batch.world
-    for key in world.pop_due(batch.now_ms):
-        if key.startswith(DELAY_KEY):
-            # A launch delay is over: the app's waiting instances may ask for offers.
-            world.revive_wanted = True
-            continue
-        if key == BRAKE_KEY:
-            end_release(batch)
-            end_lingering(batch)
-            continue
-        if key.startswith(HELD_KEY):
-            app_id = AppId(key.removeprefix(HELD_KEY))
-            world.held_apps.pop(app_id, None)
-            world.dirty[app_id] = None
-            continue
-        if key.startswith(ROLLOUT_KEY):
-            check_progress(batch, AppId(key.removeprefix(ROLLOUT_KEY)))
-            continue
-        if key.startswith(STRAY_KEY):
-            look_at_stray(batch, TaskId(key.removeprefix(STRAY_KEY)))
-            continue
-        if key.startswith(SIGHT_KEY):
-            end_memory(batch, AgentId(key.removeprefix(SIGHT_KEY)))
-            continue
-        instance = world.instances.get(InstanceId(key))
-        if instance is None:
-            continue
-        spec = world.spec_at(instance.app_id, instance.version)
-        deadline_ms = deadline_of(instance, spec, world.settings)
-        is_due = deadline_ms is not None and deadline_ms <= batch.now_ms
-        if is_due and _may_be_unheard(world, instance, batch.now_ms):
-            world.wake_at(max(world.patient_until_ms, batch.now_ms + UNHEARD_LOOK_MS), key)
-        elif is_due or instance.condition is Condition.RUNNING:
-            step(batch, instance, Cause(Signal.DEADLINE))
+def _follow_brake(batch: Batch) -> None:
+    """Let the brake see what the batch has changed."""
+    until_ms = batch.world.brake.follow(batch.now_ms)
+    if until_ms is not None:
+        batch.world.wake_at(until_ms, Timer.BRAKE)
 
 
 def _forget_agents(batch: Batch) -> None:
@@ -307,16 +256,3 @@ def _be_patient(batch: Batch) -> None:
     """Give everybody time to speak who could not reach us until now."""
     world = batch.world
     world.patient_until_ms = batch.now_ms + world.settings.launch_confirm_timeout_ms
-
-
-def _may_be_unheard(world: World, instance: Instance, now_ms: int) -> bool:
-    """Whether a task may have spoken while nobody listened, and Mesos was not asked since.
-
-    Its deadline passes only once it has had its say: a task that ran while the scheduler was
-    away must not be ended for a silence that was ours.
-    """
-    if instance.condition not in _WAITING_FOR_WORD:
-        return False
-    if not world.connected:
-        return True
-    return now_ms < world.patient_until_ms and instance.task_id in world.reconciliation.unanswered

@@ -161,7 +161,7 @@ def _unreachable(world: World, app_id: AppId, ids: list[InstanceId]) -> BlockedB
         deadline_of(one, world.spec_at(app_id, one.version), world.settings) for one in instances
     ]
     until_ms = min((at_ms for at_ms in deadlines if at_ms is not None), default=None)
-    if world.is_braked and until_ms is not None:
+    if world.brake.holds and until_ms is not None:
         message = "too much fails or is out of sight at once: nothing is given up meanwhile"
         return BlockedBy(app_id, Block.BRAKE, message, len(ids))
     message = "tasks are out of sight and waited for, as unreachableStrategy says"

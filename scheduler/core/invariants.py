@@ -126,13 +126,13 @@ def _wrong_health_counts(world: World) -> Iterator[str]:
         if any(check.first_success_ms is not None for check in checks):
             once_healthy += 1
             failing += any(check.alive is False for check in checks)
-    if (world.once_healthy, world.failing) != (once_healthy, failing):
-        counted = (world.once_healthy, world.failing)
+    if (world.brake.once_healthy, world.brake.failing) != (once_healthy, failing):
+        counted = (world.brake.once_healthy, world.brake.failing)
         yield f"once_healthy, failing: counted {counted}, are {(once_healthy, failing)}"
     conditions = [instance.condition for instance in world.instances.values()]
     seen = (conditions.count(Condition.RUNNING), conditions.count(Condition.UNREACHABLE))
-    if (world.running, world.sight.unreachable) != seen:
-        counted = (world.running, world.sight.unreachable)
+    if (world.brake.running, world.brake.sight.unreachable) != seen:
+        counted = (world.brake.running, world.brake.sight.unreachable)
         yield f"running, out of sight: counted {counted}, are {seen}"
 
 
@@ -177,8 +177,8 @@ def _wrong_wanted(world: World) -> Iterator[str]:
         if not app.removed and (instances := world.spec_of(app_id).instances)
     }
     yield from _differences("wanted", world.wanted, wanted)
-    if world.wanted_total != sum(wanted.values()):
-        yield f"wanted in all: counted {world.wanted_total}, are {sum(wanted.values())}"
+    if world.brake.wanted != sum(wanted.values()):
+        yield f"wanted in all: counted {world.brake.wanted}, are {sum(wanted.values())}"
 
 
 def _odd_instances(world: World) -> Iterator[str]:

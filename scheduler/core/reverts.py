@@ -21,7 +21,7 @@ from scheduler.core.ids import AppId, DeploymentId, Version
 from scheduler.core.planning import circle_in, imagine, plan
 from scheduler.core.records import App, RolledBack, Rollout
 from scheduler.core.retention import prune_versions
-from scheduler.core.world import ROLLOUT_KEY
+from scheduler.core.timers import Timer
 
 
 def deploy(
@@ -144,6 +144,6 @@ def check_progress(batch: Batch, app_id: AppId) -> None:
     is_there = is_satisfied(world, Action(ActionKind.SCALE, app_id))
     if is_there or deployment.current_step != world.locks[app_id].step:
         # Only others are still under way; should this app fall back, its time runs again.
-        world.wake_at(batch.now_ms + deadline_ms, f"{ROLLOUT_KEY}{app_id}")
+        world.wake_at(batch.now_ms + deadline_ms, Timer.ROLLOUT + app_id)
         return
     fail(batch, app_id, f"{app_id} made no progress for {policy.progress_deadline_s} s")

@@ -1,6 +1,6 @@
 """Keep in mind what Mesos has lost sight of: instances waited for, and those given up lately.
 
-The disaster brake (``World.is_braked``) judges by it. An app whose ``unreachableStrategy`` waits
+The disaster brake (``Brake``) judges by it. An app whose ``unreachableStrategy`` waits
 for nothing is replaced task by task while a network breaks apart; without a memory of those nobody
 would see that half the cluster has gone. They are remembered until their agent is heard of again,
 an operator says that they are really lost, or ``Settings.brake_memory_ms`` has passed.
@@ -10,8 +10,6 @@ from collections import Counter
 
 from scheduler.core.ids import AgentId
 
-SIGHT_KEY = "^"
-"""Prefix of the timer keys that are agents whose losses may be forgotten."""
 BRAKE_LOOK_MS = 10_000
 """How often what the brake holds back is looked at again."""
 

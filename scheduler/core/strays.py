@@ -13,10 +13,9 @@ from scheduler.core.events import StatusUpdate
 from scheduler.core.ids import InstanceId, TaskId, instance_id_of
 from scheduler.core.instance import TaskState
 from scheduler.core.sight import BRAKE_LOOK_MS
+from scheduler.core.timers import Timer
 from scheduler.core.world import World
 
-STRAY_KEY = "!"
-"""Prefix of the timer keys that are strays to be killed once more."""
 SILENT = frozenset({TaskState.UNKNOWN, TaskState.UNREACHABLE})
 """States that do not say that the task exists: Mesos answers them for any id."""
 
@@ -52,10 +51,10 @@ def _condemn(batch: Batch, task_id: TaskId) -> None:
     world = batch.world
     if task_id in world.condemned or not has_ended(world, task_id):
         return
-    if world.is_braked:
+    if world.brake.holds:
         if task_id not in world.spared:
             world.spared[task_id] = None
-            world.wake_at(batch.now_ms + BRAKE_LOOK_MS, STRAY_KEY + task_id)
+            world.wake_at(batch.now_ms + BRAKE_LOOK_MS, Timer.STRAY + task_id)
     elif world.stray_kills_left > 0:
         world.stray_kills_left -= 1
         world.condemned[task_id] = None
@@ -69,7 +68,7 @@ def kill_stray(batch: Batch, task_id: TaskId) -> None:
     if update is None:
         return
     batch.emit(Kill(task_id, update.agent_id, grace_s=None))
-    world.wake_at(batch.now_ms + world.settings.kill_retry_ms, STRAY_KEY + task_id)
+    world.wake_at(batch.now_ms + world.settings.kill_retry_ms, Timer.STRAY + task_id)
 
 
 def renew_kills(world: World) -> None:

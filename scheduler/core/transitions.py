@@ -16,10 +16,11 @@ from scheduler.core.health import Health, health_of, is_serving
 from scheduler.core.ids import AppId, InstanceId, Version, app_path_of
 from scheduler.core.instance import Condition, Goal, Instance
 from scheduler.core.records import Ended, Failure, Kind
-from scheduler.core.sight import BRAKE_LOOK_MS, SIGHT_KEY
+from scheduler.core.sight import BRAKE_LOOK_MS
 from scheduler.core.signals import Cause, Signal, is_draining
 from scheduler.core.tally import Bucket
 from scheduler.core.targets import target_of
+from scheduler.core.timers import Timer
 
 UNCONFIRMED_ASKS_MAX = 1
 """How often Mesos is asked about a launch that it never mentioned, before it is replaced."""
@@ -186,7 +187,7 @@ def cut_off(batch: Batch, instance: Instance, cause: Cause) -> None:
         healthy_since_ms=None,
     )
     batch.put(lost)
-    if _is_overdue(batch, lost) and not batch.world.is_braked:
+    if _is_overdue(batch, lost) and not batch.world.brake.holds:
         # Else its timer, which is due, has it looked at in the same step.
         give_up(batch, lost, cause)
 
@@ -290,14 +291,14 @@ def give_up(batch: Batch, instance: Instance, _cause: Cause) -> None:
     While the disaster brake holds (most tasks are out of sight at once, so the network is suspect)
     none is given up; it is looked at again a little later.
     """
-    if batch.world.is_braked:
+    if batch.world.brake.holds:
         batch.world.wake_at(batch.now_ms + BRAKE_LOOK_MS, instance.id)
         return
     assert instance.placement is not None
     agent_id = instance.placement.agent_id
-    if batch.world.sight.give_up(agent_id, batch.now_ms):
+    if batch.world.brake.sight.give_up(agent_id, batch.now_ms):
         memory_ms = batch.world.settings.brake_memory_ms
-        batch.world.wake_at(batch.now_ms + memory_ms, SIGHT_KEY + agent_id)
+        batch.world.wake_at(batch.now_ms + memory_ms, Timer.SIGHT + agent_id)
     inactive = evolve(instance, condition=Condition.UNREACHABLE_INACTIVE)
     batch.put(inactive)
     if is_held(batch, instance):
@@ -349,7 +350,7 @@ def judge(batch: Batch, instance: Instance, _cause: Cause) -> None:
     reason = fatal_check(instance, spec)
     if reason is None:
         return
-    if batch.world.is_braked:
+    if batch.world.brake.holds:
         batch.world.wake_at(batch.now_ms + BRAKE_LOOK_MS, instance.id)
         return
     assert instance.task_id is not None

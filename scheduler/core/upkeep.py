@@ -32,8 +32,9 @@ from scheduler.core.sight import BRAKE_LOOK_MS
 from scheduler.core.signals import Cause, Signal
 from scheduler.core.tally import Bucket, Tally
 from scheduler.core.targets import Target, target_of
+from scheduler.core.timers import Timer
 from scheduler.core.transitions import create
-from scheduler.core.world import HELD_KEY, World
+from scheduler.core.world import World
 
 ENDING_ORDER = (
     Bucket.DONE,
@@ -66,7 +67,7 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
     moves = decide(wanted=target.instances, bounds=bounds, new=sides[0], old=sides[1])
     if target.is_paused:
         moves = evolve(moves, create=0, end_old=0)
-    elif moves.end_old and world.is_braked:
+    elif moves.end_old and world.brake.holds:
         moves = evolve(moves, end_old=0)
         _hold(batch, app_id)
     if moves.end_old:
@@ -80,7 +81,7 @@ def _hold(batch: Batch, app_id: AppId) -> None:
     """Replace nothing while the disaster brake holds, and look again a little later."""
     if app_id not in batch.world.held_apps:
         batch.world.held_apps[app_id] = None
-        batch.world.wake_at(batch.now_ms + BRAKE_LOOK_MS, HELD_KEY + app_id)
+        batch.world.wake_at(batch.now_ms + BRAKE_LOOK_MS, Timer.HELD + app_id)
 
 
 def _why_replaced(bounds: Bounds, spec: AppSpec) -> str:

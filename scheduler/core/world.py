@@ -14,6 +14,7 @@ from typing import TypeVar
 from attrs import frozen
 
 from scheduler.core.app import AppSpec
+from scheduler.core.brake import Brake
 from scheduler.core.deadlines import deadline_of
 from scheduler.core.deployment import Change, Deployment
 from scheduler.core.events import StatusUpdate
@@ -51,16 +52,8 @@ from scheduler.core.records import (
 from scheduler.core.reports import Reports
 from scheduler.core.service_ports import ServicePorts, service_ports
 from scheduler.core.settings import Settings
-from scheduler.core.sight import Sight
 from scheduler.core.tally import AppCounts, Bucket, Tally
-
-DELAY_KEY = "@"
-"""Prefix of the timer keys that are launch delays."""
-ROLLOUT_KEY = "%"
-"""Prefix of the timer keys that are apps whose deployment has a deadline."""
-
-HELD_KEY = "&"
-"""Prefix of the timer keys that are apps whose replacement the disaster brake holds up."""
+from scheduler.core.timers import Timer
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -109,7 +102,6 @@ class World:
         self.service_ports = ServicePorts()
         self.wanted: dict[AppId, int] = {}
         """App → instances that its definition asks for; without removed apps."""
-        self.wanted_total = 0
         self.revision = 0
         """Grows with every record: what was read at the same revision is the same."""
         self.last_version: Version = Version("")
@@ -164,18 +156,7 @@ class World:
         """How many more may be condemned before the next round of reconciliation."""
         self.illegal: Counter[tuple[str, str]] = Counter()
         """(condition, signal) → how often a cell that nobody thought of was met."""
-        self.once_healthy = 0
-        """Instances running whose checks succeeded at least once."""
-        self.failing = 0
-        """Those of them whose checks fail now."""
-        self.running = 0
-        self.sight = Sight()
-        self.brake_released_until_ms: int | None = None
-        """Until when an operator has overridden the disaster brake."""
-        self.brake_lingers = False
-        """Whether the brake has engaged and holds, or has only just lost its cause."""
-        self.brake_lingers_until_ms: int | None = None
-        """Until when it still holds without a cause; None while it has one, or does not hold."""
+        self.brake = Brake(settings)
         self.held_apps: dict[AppId, None] = {}
         """Apps whose replacement the brake holds up: to be looked at again by a timer."""
 
@@ -206,7 +187,7 @@ class World:
         return changes
 
     def wake_at(self, at_ms: int, key: str) -> None:
-        """Ask for a look at ``key`` (an instance id, or ``@app@version``) at ``at_ms``."""
+        """Ask for a look at ``key`` (an instance id, or what ``Timer`` lists) at ``at_ms``."""
         heapq.heappush(self._timers, (at_ms, key))
 
     def pop_due(self, now_ms: int) -> Iterator[str]:
@@ -292,41 +273,6 @@ class World:
             return self._running_bucket(instance)
         return _BUCKETS[condition]
 
-    @property
-    def is_braked(self) -> bool:
-        """Whether the disaster brake holds: nothing is ended or given up for its absence or health.
-
-        It holds for ``Settings.brake_linger_ms`` longer than its cause: by then every check has
-        been asked again, and no verdict of the time of the disaster is left.
-        """
-        if self.brake_released_until_ms is not None:
-            return False
-        return self.brake_lingers or self.is_disaster
-
-    @property
-    def is_disaster(self) -> bool:
-        """Whether so much fails at once that the cause is not the apps.
-
-        Either the checks of an unusual share of all that were healthy fail (then the prober is
-        suspect), or an unusual share of all that should run is out of sight or was so lately, on
-        several agents (then the network is).
-        """
-        if self._is_unusual(self.failing, self.once_healthy):
-            return True
-        missing = self.sight.missing
-        if not missing:
-            return False
-        # What has been replaced since runs again, and is counted as missing as well. What shall be
-        # scaled down may run for a while yet.
-        whole = max(self.running, min(self.wanted_total, self.running + missing))
-        is_unusual = self._is_unusual(min(missing, whole), whole)
-        return is_unusual and self.sight.agents >= self.settings.brake_agents_min
-
-    def _is_unusual(self, part: int, whole: int) -> bool:
-        if whole < self.settings.brake_instances_min:
-            return False
-        return part * 1000 > whole * self.settings.brake_share_milli
-
     # ---------------------------------------------------------------- indexes
 
     def _running_bucket(self, instance: Instance) -> Bucket:
@@ -346,7 +292,7 @@ class World:
         _set(self.delays, (app_id, version), value, Delay)
         self.dirty[app_id] = None
         if isinstance(value, Delay):
-            self.wake_at(value.until_ms, f"{DELAY_KEY}{key}")
+            self.wake_at(value.until_ms, Timer.LAUNCH_DELAY + key)
 
     def _apply_instance(self, key: str, value: object) -> None:
         assert value is None or isinstance(value, Instance)
@@ -454,14 +400,14 @@ class World:
 
     def _index_health(self, instance: Instance, sign: int) -> None:
         if instance.condition is Condition.UNREACHABLE and instance.placement is not None:
-            self.sight.count(instance.placement.agent_id, sign)
+            self.brake.sight.count(instance.placement.agent_id, sign)
         if instance.condition is not Condition.RUNNING:
             return
-        self.running += sign
+        self.brake.running += sign
         if any(check.first_success_ms is not None for check in instance.checks):
-            self.once_healthy += sign
+            self.brake.once_healthy += sign
             if any(check.alive is False for check in instance.checks):
-                self.failing += sign
+                self.brake.failing += sign
 
     def _apply_rollout(self, key: str, value: object) -> None:
         """Take it over, and ask for a look when the app must have come further."""
@@ -471,7 +417,7 @@ class World:
         policy = self.spec_of(value.app_id).update
         if policy is not None and policy.progress_deadline_s is not None:
             deadline_ms = value.progressed_at_ms + policy.progress_deadline_s * 1000
-            self.wake_at(deadline_ms, f"{ROLLOUT_KEY}{value.app_id}")
+            self.wake_at(deadline_ms, Timer.ROLLOUT + value.app_id)
 
     def _apply_app(self, key: str, value: object) -> None:
         assert value is None or isinstance(value, App)
@@ -490,7 +436,7 @@ class World:
         self.dirty[app_id] = None
 
     def _want(self, app_id: AppId, instances: int) -> None:
-        self.wanted_total += instances - self.wanted.pop(app_id, 0)
+        self.brake.wanted += instances - self.wanted.pop(app_id, 0)
         if instances:
             self.wanted[app_id] = instances
 

@@ -52,7 +52,7 @@ class DiscoveryRoom:
         if self._term is None:
             return
         world = self._term.world
-        is_suspect = world.is_braked
+        is_suspect = world.brake.holds
         if is_suspect:
             # Before the verdict that engaged the brake could take an entry away for a moment.
             self._discovery.set_prober_suspect(is_suspect=True)
@@ -70,7 +70,7 @@ class DiscoveryRoom:
         assert self._term is not None
         world = self._term.world
         # A new leader must not take away what the one before held on to.
-        self._discovery.set_prober_suspect(is_suspect=world.is_braked)
+        self._discovery.set_prober_suspect(is_suspect=world.brake.holds)
         self._discovery.start(
             owner,
             self._term.epoch,

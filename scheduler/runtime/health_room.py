@@ -74,17 +74,17 @@ class HealthRoom:
         return self._readiness.last_response(task_id)
 
     def _tell_brake(self, world: World) -> None:
-        if world.is_braked is self._is_braked:
+        if world.brake.holds is self._is_braked:
             return
-        self._is_braked = world.is_braked
+        self._is_braked = world.brake.holds
         _log.warning(
             "health_brake_engaged" if self._is_braked else "health_brake_released",
-            failing=world.failing,
-            once_healthy=world.once_healthy,
-            unreachable=world.sight.unreachable,
-            given_up=world.sight.given_up,
-            agents=world.sight.agents,
-            running=world.running,
+            failing=world.brake.failing,
+            once_healthy=world.brake.once_healthy,
+            unreachable=world.brake.sight.unreachable,
+            given_up=world.brake.sight.given_up,
+            agents=world.brake.sight.agents,
+            running=world.brake.running,
         )
 
     def _follow_readiness(self, instance: Instance) -> None:

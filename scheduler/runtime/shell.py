@@ -317,7 +317,7 @@ class Runtime:
         _refuse_lost_identity(world)
         self._metrics.begin_term(world)
         self.world = world
-        self._is_braked = world.is_braked
+        self._is_braked = world.brake.holds
         self.epoch = epoch
         self._turns = Turns(
             world=world,
@@ -441,9 +441,9 @@ class Runtime:
 
         An operator's word does that, and the end of its time.
         """
-        if self.world.is_braked is self._is_braked:
+        if self.world.brake.holds is self._is_braked:
             return
-        self._is_braked = self.world.is_braked
+        self._is_braked = self.world.brake.holds
         for room in self._started:
             room.instances_changed([])
 

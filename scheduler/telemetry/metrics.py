@@ -258,8 +258,8 @@ def _of_world(world: World, now_ms: int) -> Iterable[tuple[str, float]]:
     yield "egret_queue_classes", len(world.waiting)
     yield "egret_backoff_classes", len(held)
     yield "egret_backoff_longest_seconds", max(held, default=0) / 1000
-    yield "egret_health_failing_instances", world.failing
-    yield "egret_health_brake", world.is_braked
+    yield "egret_health_failing_instances", world.brake.failing
+    yield "egret_health_brake", world.brake.holds
 
 
 def _blocked(world: World, now_ms: int) -> Labelled:

@@ -77,7 +77,7 @@ class Follower:
         if task_id is None:
             return
         spec = self._world.spec_at(instance.app_id, instance.version)
-        if is_advertised(instance, spec, is_prober_suspect=self._world.is_braked):
+        if is_advertised(instance, spec, is_prober_suspect=self._world.brake.holds):
             self._wanted[task_id] = None
         else:
             self._wanted.pop(task_id, None)

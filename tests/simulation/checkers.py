@@ -241,7 +241,7 @@ class Checkers(Watch):
 
     def _check_brake(self, process: Process, fact: fx.UnhealthyKill) -> None:
         """Brake: while most checks fail at once nothing is killed for being unhealthy."""
-        if process.world.brake_released_until_ms is not None:
+        if process.world.brake.released_until_ms is not None:
             return
         settings = process.world.settings
         once_healthy = failing = 0
@@ -323,12 +323,12 @@ class Checkers(Watch):
         missing = [i for i in others if i.id != given_up.id] + [given_up]
         agents = {i.placement.agent_id for i in missing if i.placement is not None}
         # A deployment that fails in this step changes what is wanted after the brake was asked.
-        wanted = max(self.ledger.wanted(), world.wanted_total)
+        wanted = max(self.ledger.wanted(), world.brake.wanted)
         # More may run than are wanted; in the same step some of them may be ended.
         ran = (Condition.RUNNING, Condition.DRAINING, Condition.KILLING)
         whole = max(wanted, sum(i.condition in ran for i in world.instances.values()))
         is_held = (
-            min(len(missing), self.ledger.wanted(), world.wanted_total)
+            min(len(missing), self.ledger.wanted(), world.brake.wanted)
             >= settings.brake_instances_min
             and len(missing) * 1000 > whole * settings.brake_share_milli
             and len(agents) >= settings.brake_agents_min

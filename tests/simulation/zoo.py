@@ -32,6 +32,7 @@ from scheduler.core import (
 )
 from scheduler.core import effects as fx
 from scheduler.core.batch import Batch
+from scheduler.core.brake import Brake
 from scheduler.core.deployment import ActionKind
 from scheduler.core.instance import Condition, Instance
 from scheduler.core.offers import OfferBook
@@ -596,7 +597,7 @@ def _(stack: ExitStack) -> None:
 
 @_mutant("health-kill-ignores-brake", "a prober that lost its network kills the whole cluster")
 def _(stack: ExitStack) -> None:
-    _set(stack, World, "is_braked", property(lambda _self: False))
+    _set(stack, Brake, "holds", property(lambda _self: False))
 
 
 @_mutant("give-up-ignores-brake", "a network that breaks apart has the whole cluster started anew")
@@ -604,9 +605,9 @@ def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def give_up(batch: Batch, instance: Instance, cause: Cause) -> None:
             world = batch.world
-            held, world.brake_released_until_ms = world.brake_released_until_ms, 0
+            held, world.brake.released_until_ms = world.brake.released_until_ms, 0
             real(batch, instance, cause)
-            world.brake_released_until_ms = held
+            world.brake.released_until_ms = held
 
         return give_up
 

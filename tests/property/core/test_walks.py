@@ -52,7 +52,7 @@ def indexes(world: World) -> dict[str, object]:
         "on_agent": {app_id: counts for app_id, counts in world.on_agent.items() if counts},
         "locks": world.locks,
         "waiting": set(world.waiting),
-        "health": (world.once_healthy, world.failing),
+        "health": (world.brake.once_healthy, world.brake.failing),
         "service ports": world.service_ports.of_app,
     }
 

@@ -61,23 +61,23 @@ def test_a_task_that_nobody_reported_is_not_killed() -> None:
 
 def test_the_brake_holds_when_most_is_out_of_sight() -> None:
     g = game()
-    assert not g.world.is_braked
+    assert not g.world.brake.holds
     lose_sight_of_two(g)
-    assert g.world.is_braked
+    assert g.world.brake.holds
 
 
 def test_when_a_release_is_over_only_what_is_lost_later_engages_the_brake_again() -> None:
     """The operator has said that the others are lost, however long they are waited for."""
     g = spread(10, unreachable_strategy=UnreachableStrategy(3_600, 7_200))
     lose(g, *range(1, 7))
-    assert g.world.is_braked
+    assert g.world.brake.holds
     assert answer_in(g.send(ReleaseBrake(RequestId(1), 60))) == Released()
-    assert not g.world.is_braked
+    assert not g.world.brake.holds
     g.wait_stepwise(86_400_000)
-    assert not g.world.is_braked
+    assert not g.world.brake.holds
     g.run_all(agents=range(7, 17))
     lose(g, *range(7, 17))
-    assert g.world.is_braked
+    assert g.world.brake.holds
 
 
 def test_a_release_is_taken_back_by_zero_seconds() -> None:
@@ -85,7 +85,7 @@ def test_a_release_is_taken_back_by_zero_seconds() -> None:
     lose_sight_of_two(g)
     g.send(ReleaseBrake(RequestId(1), 60))
     g.send(ReleaseBrake(RequestId(2), 0))
-    assert g.world.is_braked
+    assert g.world.brake.holds
 
 
 # --------------------------------------------------------- what is lost at once
@@ -107,7 +107,7 @@ def spread(count: int, **changes: object) -> Game:
     lonely = spec(instances=count, constraints=(Constraint("hostname", Operator.UNIQUE),))
     g.upsert(evolve(lonely, **changes))
     g.run_all(agents=range(1, count + 1))
-    assert g.world.running == count
+    assert g.world.brake.running == count
     return g
 
 
@@ -131,7 +131,7 @@ def test_what_the_brake_held_goes_on_as_if_nothing_had_been_when_it_returns() ->
     g.offer(*(offer(number) for number in range(1, 6)))
     assert g.conditions().count("Running") == 5
     g.wait_stepwise(g.world.settings.brake_linger_ms)
-    assert not g.world.is_braked
+    assert not g.world.brake.holds
 
 
 def test_one_or_two_machines_that_fail_are_replaced_whatever_ran_there() -> None:
@@ -148,7 +148,7 @@ def test_an_operator_who_says_that_they_are_lost_has_them_replaced() -> None:
     g.send(ReleaseBrake(RequestId(1), 60))
     assert g.conditions() == ["Scheduled"] * 10
     g.wait_stepwise(61_000)
-    assert not g.world.is_braked
+    assert not g.world.brake.holds
 
 
 def test_what_was_given_up_is_remembered_for_a_while() -> None:
@@ -157,7 +157,7 @@ def test_what_was_given_up_is_remembered_for_a_while() -> None:
     lose(g, *range(1, 11))
     g.run_all(agents=range(11, 21))
     g.wait_stepwise(g.world.settings.brake_memory_ms - 1000)
-    assert g.world.is_braked
+    assert g.world.brake.holds
     assert g.conditions() == ["Running"] * 5 + ["Unreachable"] * 5
     g.wait_stepwise(g.world.settings.brake_linger_ms + 20_000)
     assert g.conditions() == ["Running"] * 5 + ["Scheduled"] * 5
@@ -208,7 +208,7 @@ def test_the_brake_outlasts_its_cause_until_every_check_was_asked_again() -> Non
         kills += effects_in(g.send(ProbeResult(task_id, 0, well)), Kill)
         assert kills == []
     g.wait_stepwise(g.world.settings.brake_linger_ms)
-    assert not g.world.is_braked
+    assert not g.world.brake.holds
 
 
 def test_a_machine_replaced_now_and_then_is_no_disaster() -> None:
@@ -217,5 +217,5 @@ def test_a_machine_replaced_now_and_then_is_no_disaster() -> None:
         g.wait_stepwise(300_000)
         lose(g, number)
         g.run_all(agents=range(number + 1, number + 7))
-        assert not g.world.is_braked
+        assert not g.world.brake.holds
     assert g.conditions() == ["Running"] * 6

@@ -170,7 +170,7 @@ def test_when_most_checks_fail_at_once_nothing_is_killed() -> None:
     """Then the prober is suspect, not every app: a cut cable must not end a cluster."""
     game = checked(6)
     killed = [kill for number in range(6) for kill in probe(game, number, failing(1))]
-    assert game.world.is_braked
+    assert game.world.brake.holds
     killed += [kill for number in range(6) for kill in probe(game, number, failing(9))]
     assert killed == []
     assert game.conditions() == ["Running"] * 6
@@ -186,6 +186,6 @@ def test_when_the_brake_is_let_go_what_still_fails_is_killed() -> None:
     for number in range(5):
         probe(game, number, well)
     effects = game.wait_stepwise(game.world.settings.brake_linger_ms + 30_000)
-    assert not game.world.is_braked
+    assert not game.world.brake.holds
     assert len([e for e in effects if isinstance(e, Kill)]) >= 1
     assert game.conditions().count("Running") == 5

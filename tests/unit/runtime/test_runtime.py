@@ -146,11 +146,11 @@ async def test_rooms_look_when_an_operator_lets_the_brake_go(store: MemoryStore)
     store.commit(elected.epoch, [put(entity) for entity in (*first, *tasks)])
     life = Lifetime(store)
     await life.until(Station.SUBSCRIBING)
-    assert life.runtime.world.is_braked
+    assert life.runtime.world.brake.holds
     for seconds, braked in ((600, False), (0, True)):
         life.room.looks = 0
         await life.runtime.submit(lambda number, s=seconds: ReleaseBrake(number, s), timeout_s=30)
-        assert life.runtime.world.is_braked is braked
+        assert life.runtime.world.brake.holds is braked
         await eventually(lambda: life.room.looks, what="a look")
     await life.end()
 

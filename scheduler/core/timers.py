@@ -1,0 +1,20 @@
+"""Name what a timer is for: the first character of its key; a key without one is an instance."""
+
+from enum import StrEnum
+
+
+class Timer(StrEnum):
+    """Prefixes of the keys given to ``World.wake_at``; no instance id begins with one."""
+
+    LAUNCH_DELAY = "@"
+    """``@app@version``: the delay of an app's launches is over."""
+    ROLLOUT = "%"
+    """``%app``: the app's deployment has a deadline."""
+    BRAKE = "~"
+    """An override of the disaster brake, or its lingering, ends."""
+    HELD = "&"
+    """``&app``: the brake holds up the replacement of an app's instances."""
+    STRAY = "!"
+    """``!task``: a stray is to be killed once more, or judged again."""
+    SIGHT = "^"
+    """``^agent``: what was lost on an agent may be forgotten."""
