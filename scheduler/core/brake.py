@@ -1,8 +1,11 @@
 """Hold the disaster brake: when an unusual share fails at once, the cause is not the apps.
 
-While it holds, nothing is ended for its health, given up for its absence or replaced. It judges by
-counts that the world keeps as instances change, so asking costs nothing.
+While it holds, nothing is ended for its health, given up for its absence or replaced; what it holds
+back is looked at again when it lets go. It judges by counts that the world keeps as instances
+change, so asking costs nothing.
 """
+
+from collections.abc import Iterable
 
 from scheduler.core.settings import Settings
 from scheduler.core.sight import Sight
@@ -28,6 +31,8 @@ class Brake:
         """Whether it has engaged and holds, or has only just lost its cause."""
         self._lingers_until_ms: int | None = None
         """Until when it still holds without a cause; None while it has one, or does not hold."""
+        self._held_back: dict[str, None] = {}
+        """Keys, as ``World.wake_at`` takes them, to be looked at when it lets go."""
 
     @property
     def holds(self) -> bool:
@@ -59,6 +64,12 @@ class Brake:
         is_unusual = self._is_unusual(min(missing, whole), whole)
         return is_unusual and self.sight.agents >= self._settings.brake_agents_min
 
+    def hold_back(self, key: str) -> None:
+        """Have ``key`` looked at when the brake lets go; to be called only while it holds."""
+        # The cause may be over before the batch is: what is held back must be let go all the same.
+        self._is_engaged = True
+        self._held_back[key] = None
+
     def follow(self, now_ms: int) -> int | None:
         """Note whether the cause goes on; when it is over the brake lingers, then lets go.
 
@@ -74,24 +85,38 @@ class Brake:
             return self._lingers_until_ms
         return None
 
-    def release(self, until_ms: int) -> None:
-        """Let go by an operator's word: what is missing is lost and proves no disaster any more."""
+    def release(self, until_ms: int) -> Iterable[str]:
+        """Let go by an operator's word: what is missing is lost and proves no disaster any more.
+
+        Returns:
+            The keys to look at now.
+        """
         self.sight.accept()
-        self._is_engaged = False
         self.released_until_ms = until_ms
+        return self._let_go()
 
     def take_back(self) -> None:
         """Undo a release at once."""
         self.released_until_ms = None
         self.sight.take_back()
 
-    def pass_time(self, now_ms: int) -> None:
-        """End a release, or the lingering, if its time is over."""
+    def pass_time(self, now_ms: int) -> Iterable[str]:
+        """End a release, or the lingering, if its time is over.
+
+        Returns:
+            The keys to look at now.
+        """
         if self.released_until_ms is not None and self.released_until_ms <= now_ms:
             self.released_until_ms = None
             self.sight.accept()
         if self._lingers_until_ms is not None and self._lingers_until_ms <= now_ms:
-            self._is_engaged, self._lingers_until_ms = False, None
+            return self._let_go()
+        return ()
+
+    def _let_go(self) -> Iterable[str]:
+        self._is_engaged, self._lingers_until_ms = False, None
+        held_back, self._held_back = self._held_back, {}
+        return held_back
 
     def _is_unusual(self, part: int, whole: int) -> bool:
         if whole < self._settings.brake_instances_min:

@@ -113,7 +113,6 @@ def settle(batch: Batch) -> None:
     """Bring every touched app closer to its target, then answer the offers at hand."""
     world = batch.world
     pass_deadlines(batch)
-    _follow_brake(batch)
     failed, world.failed_rollouts = world.failed_rollouts, {}
     for app_id, reason in failed.items():
         fail(batch, app_id, reason)
@@ -132,6 +131,7 @@ def settle(batch: Batch) -> None:
         raise AssertionError(f"apps do not come to rest: {list(world.dirty)[:5]}")
     settle_launches(batch)
     settle_round(batch)
+    _follow_brake(batch)
     _forget_agents(batch)
 
 

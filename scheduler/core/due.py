@@ -49,11 +49,11 @@ def _look_at_rollout(batch: Batch, key: str) -> None:
 
 
 def _look_at_brake(batch: Batch, _key: str) -> None:
-    batch.world.brake.pass_time(batch.now_ms)
+    for key in batch.world.brake.pass_time(batch.now_ms):
+        batch.world.wake_at(batch.now_ms, key)
 
 
 def _look_at_held(batch: Batch, key: str) -> None:
-    batch.world.held_apps.pop(AppId(key), None)
     batch.world.dirty[AppId(key)] = None
 
 

@@ -18,7 +18,7 @@ from scheduler.core.launches import is_delayed
 from scheduler.core.reports import FUNNEL, Miss
 from scheduler.core.tally import Bucket
 from scheduler.core.targets import Target, target_of
-from scheduler.core.upkeep import launch_room_of
+from scheduler.core.upkeep import is_held_up, launch_room_of
 from scheduler.core.world import World
 
 
@@ -88,7 +88,7 @@ def _why(world: World, deployment: Deployment, action: Action, now_ms: int) -> B
         return running
     if counts.doomed or counts.recycling:
         return _ending(world, app_id)
-    if app_id in world.held_apps:
+    if is_held_up(world, app_id, target):
         message = "too much fails or is out of sight at once: nothing is replaced meanwhile"
         return BlockedBy(app_id, Block.BRAKE, message, counts.old)
     if counts.unreachable:

@@ -7,7 +7,6 @@ situation of that moment.
 from scheduler.core.batch import Batch
 from scheduler.core.effects import Answer, Refusal, Rejected, Released
 from scheduler.core.events import KillUnknown, ReleaseBrake
-from scheduler.core.instance import Condition
 from scheduler.core.strays import kill_stray
 from scheduler.core.timers import Timer
 
@@ -33,9 +32,7 @@ def _release(batch: Batch, for_s: int) -> Answer:
         world.brake.take_back()
         return Released()
     until_ms = batch.now_ms + for_s * 1000
-    world.brake.release(until_ms)
+    for key in world.brake.release(until_ms):
+        world.wake_at(batch.now_ms, key)
     world.wake_at(until_ms, Timer.BRAKE)
-    for instance in world.instances.values():
-        if instance.condition in {Condition.RUNNING, Condition.UNREACHABLE}:
-            world.wake_at(batch.now_ms, instance.id)
     return Released()

@@ -10,9 +10,6 @@ from collections import Counter
 
 from scheduler.core.ids import AgentId
 
-BRAKE_LOOK_MS = 10_000
-"""How often what the brake holds back is looked at again."""
-
 
 class Sight:
     """Counts by agent. What is given up or accepted is of this term: a new leader begins anew."""

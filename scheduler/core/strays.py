@@ -12,7 +12,6 @@ from scheduler.core.effects import Kill, UnknownTask
 from scheduler.core.events import StatusUpdate
 from scheduler.core.ids import InstanceId, TaskId, instance_id_of
 from scheduler.core.instance import TaskState
-from scheduler.core.sight import BRAKE_LOOK_MS
 from scheduler.core.timers import Timer
 from scheduler.core.world import World
 
@@ -39,7 +38,6 @@ def on_stray(batch: Batch, update: StatusUpdate) -> None:
 def look_at_stray(batch: Batch, task_id: TaskId) -> None:
     """Kill a condemned stray once more, or judge one that the disaster brake had spared."""
     world = batch.world
-    world.spared.pop(task_id, None)
     if task_id in world.condemned:
         kill_stray(batch, task_id)
     elif task_id in world.unknown_tasks:
@@ -52,9 +50,7 @@ def _condemn(batch: Batch, task_id: TaskId) -> None:
     if task_id in world.condemned or not has_ended(world, task_id):
         return
     if world.brake.holds:
-        if task_id not in world.spared:
-            world.spared[task_id] = None
-            world.wake_at(batch.now_ms + BRAKE_LOOK_MS, Timer.STRAY + task_id)
+        world.brake.hold_back(Timer.STRAY + task_id)
     elif world.stray_kills_left > 0:
         world.stray_kills_left -= 1
         world.condemned[task_id] = None

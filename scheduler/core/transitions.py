@@ -16,7 +16,6 @@ from scheduler.core.health import Health, health_of, is_serving
 from scheduler.core.ids import AppId, InstanceId, Version, app_path_of
 from scheduler.core.instance import Condition, Goal, Instance
 from scheduler.core.records import Ended, Failure, Kind
-from scheduler.core.sight import BRAKE_LOOK_MS
 from scheduler.core.signals import Cause, Signal, is_draining
 from scheduler.core.tally import Bucket
 from scheduler.core.targets import target_of
@@ -289,10 +288,10 @@ def give_up(batch: Batch, instance: Instance, _cause: Cause) -> None:
     """Stop counting on a task out of sight: it is replaced, but known if it returns.
 
     While the disaster brake holds (most tasks are out of sight at once, so the network is suspect)
-    none is given up; it is looked at again a little later.
+    none is given up; they are looked at again when it lets go.
     """
     if batch.world.brake.holds:
-        batch.world.wake_at(batch.now_ms + BRAKE_LOOK_MS, instance.id)
+        batch.world.brake.hold_back(instance.id)
         return
     assert instance.placement is not None
     agent_id = instance.placement.agent_id
@@ -344,14 +343,14 @@ def judge(batch: Batch, instance: Instance, _cause: Cause) -> None:
     """Kill a running task that has failed a check too often in a row.
 
     While the disaster brake holds (most checks fail at once, so the prober is suspect) nothing is
-    killed; the instance is looked at again a little later.
+    killed; the instance is looked at again when it lets go.
     """
     spec = batch.world.spec_at(instance.app_id, instance.version)
     reason = fatal_check(instance, spec)
     if reason is None:
         return
     if batch.world.brake.holds:
-        batch.world.wake_at(batch.now_ms + BRAKE_LOOK_MS, instance.id)
+        batch.world.brake.hold_back(instance.id)
         return
     assert instance.task_id is not None
     batch.publish(UnhealthyKill(instance, instance.task_id, reason))

@@ -28,7 +28,6 @@ from scheduler.core.rollout import (
     stop_first,
     with_canaries,
 )
-from scheduler.core.sight import BRAKE_LOOK_MS
 from scheduler.core.signals import Cause, Signal
 from scheduler.core.tally import Bucket, Tally
 from scheduler.core.targets import Target, target_of
@@ -69,7 +68,7 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
         moves = evolve(moves, create=0, end_old=0)
     elif moves.end_old and world.brake.holds:
         moves = evolve(moves, end_old=0)
-        _hold(batch, app_id)
+        world.brake.hold_back(Timer.HELD + app_id)
     if moves.end_old:
         _end(batch, _first(moves.end_old, old, spec, world), _why_replaced(bounds, spec))
     _end(batch, _first(moves.end_new, new, spec, world), "scaled down")
@@ -77,11 +76,13 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
         create(batch, app_id, target.config_version)
 
 
-def _hold(batch: Batch, app_id: AppId) -> None:
-    """Replace nothing while the disaster brake holds, and look again a little later."""
-    if app_id not in batch.world.held_apps:
-        batch.world.held_apps[app_id] = None
-        batch.world.wake_at(batch.now_ms + BRAKE_LOOK_MS, Timer.HELD + app_id)
+def is_held_up(world: World, app_id: AppId, target: Target) -> bool:
+    """Whether instances would be replaced now, if the disaster brake did not hold."""
+    if not world.brake.holds:
+        return False
+    new, old = sides_of(world, app_id, target)
+    bounds = stage_of(world, target, new, old)
+    return decide(wanted=target.instances, bounds=bounds, new=new, old=old).end_old > 0
 
 
 def _why_replaced(bounds: Bounds, spec: AppSpec) -> str:

@@ -150,15 +150,11 @@ class World:
         """Tasks that Mesos reports for us and that we do not know → what was last said."""
         self.condemned: dict[TaskId, None] = {}
         """Those of them that are being killed: proved to be ours and to have ended."""
-        self.spared: dict[TaskId, None] = {}
-        """Those that the disaster brake keeps from being killed for now."""
         self.stray_kills_left = 0
         """How many more may be condemned before the next round of reconciliation."""
         self.illegal: Counter[tuple[str, str]] = Counter()
         """(condition, signal) → how often a cell that nobody thought of was met."""
         self.brake = Brake(settings)
-        self.held_apps: dict[AppId, None] = {}
-        """Apps whose replacement the brake holds up: to be looked at again by a timer."""
 
     # ---------------------------------------------------------------- changes
 
