@@ -40,6 +40,8 @@ class Guard:
 
     receipt_timeout_s: float = 15.0
     """From the connection, or the first byte of a further request, to the last byte of it."""
+    linger_s: float = 1.0
+    """How long a client may still send after its answer, so that it does not lose it."""
     per_address_max: int = 100
     """Most connections from one address other than this machine's own."""
     spares_this_machine: bool = True
@@ -66,6 +68,8 @@ class _GuardedProtocol(H11Protocol):
     _deadline: asyncio.TimerHandle | None = None
     _is_begun = False
     """Whether a byte of the present request has come."""
+    _is_cut = False
+    """Whether the connection is over, and what still comes is thrown away."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
@@ -79,6 +83,8 @@ class _GuardedProtocol(H11Protocol):
         self._expect_request()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_cut:
+            return
         self._is_begun = True
         if self._deadline is None:
             self._expect_request()
@@ -116,18 +122,30 @@ class _GuardedProtocol(H11Protocol):
 
     def _cut(self, reason: Cut, status: int | None) -> None:
         self.guard.on_cut(reason)
-        is_unanswered = self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}
-        if status is not None and is_unanswered and not self.transport.is_closing():
-            headers = [("Connection", "close"), ("Content-Length", "0")]
-            head = h11.Response(status_code=status, headers=headers)
-            self.transport.write(self.conn.send(head) or b"")
+        self._is_cut = True
         # None before the first request, whatever its type says.
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is not None and not cycle.response_complete:
             # Its handler, if it still waits for the body, must not answer any more.
             cycle.disconnected = True
             cycle.message_event.set()
-        self.transport.close()
+        is_unanswered = self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}
+        if status is None or not is_unanswered or self.transport.is_closing():
+            self.transport.close()
+            return
+        headers = [("Connection", "close"), ("Content-Length", "0")]
+        head = h11.Response(status_code=status, headers=headers)
+        self.transport.write(self.conn.send(head) or b"")
+        self._linger()
+
+    def _linger(self) -> None:
+        """Close our side only, and read on a little: a reset would take the answer away."""
+        if not self.transport.can_write_eof():
+            self.transport.close()  # With TLS there is no half of a connection.
+            return
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._deadline = self.loop.call_later(self.guard.linger_s, self.transport.close)
 
 
 def _is_this_machine(address: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -97,6 +98,32 @@ async def test_a_request_that_drips_in_is_ended_though_it_never_pauses(begin: by
         assert served.cuts == ["late"]
         assert served.bodies == []
         await eventually(lambda: not served.guard.open, what="the connection to be forgotten")
+
+
+async def test_a_client_that_goes_on_sending_gets_its_answer_all_the_same():
+    """A connection closed under unread bytes is reset, and a reset takes the answer away."""
+    loop = asyncio.get_running_loop()
+    async with serving(receipt_timeout_s=0.5) as served:
+        with socket.create_connection(("127.0.0.1", served.port)) as client:
+            client.setblocking(False)
+            await loop.sock_sendall(client, b"POST / HTTP/1.1\r\nContent-Length: 9999\r\n")
+            await eventually(lambda: served.cuts, what="the time to be up")
+            for _ in range(3):
+                await loop.sock_sendall(client, b"X-More: and more\r\n")
+                await asyncio.sleep(0.05)
+            assert (await loop.sock_recv(client, 1000)).startswith(LATE)
+        await eventually(lambda: not served.guard.open, what="the connection to be forgotten")
+    assert served.cuts == ["late"]
+
+
+async def test_a_client_that_never_stops_sending_is_let_go_after_its_answer():
+    async with serving(receipt_timeout_s=0.2, linger_s=0.2) as served:
+        _reader, writer = await served.connect()
+        dripping = asyncio.create_task(drip(writer, PING[:1]))
+        await eventually(lambda: served.cuts, what="the time to be up")
+        await eventually(lambda: not served.guard.open, what="the connection to be forgotten")
+        dripping.cancel()
+        writer.close()
 
 
 async def test_a_connection_that_says_nothing_is_ended_without_an_answer():

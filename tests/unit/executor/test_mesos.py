@@ -8,6 +8,7 @@ def test_signals_and_logging_are_as_before() -> None:
     """In a process of its own: other tests may have imported pymesos already."""
     program = """
 import logging, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # Whatever our parent does with it.
 import executor.mesos
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 assert logging.getLogger("pymesos").handlers == []
