@@ -114,14 +114,16 @@ class Prober:
     def watch(self, target: ProbeTarget) -> None:
         """Probe this target from now on.
 
-        To say so again changes nothing for a check that stayed as it was; one whose address or
-        definition changed starts over with the results given.
+        To say so again keeps pace and state of a check that stayed as it was; one whose address or
+        definition changed starts over with the results given. Either way those are what is known:
+        a verdict that was reported and is not among them was dropped, and is reported again.
         """
         before = self._watched.get(target.task_id, {})
         after: dict[int, _Watched] = {}
         for check in target.checks:
             known = before.pop(check.index, None)
             if known is not None and _is_same(known.check, check):
+                known.told = check.result
                 after[check.index] = known
                 continue
             if known is not None:

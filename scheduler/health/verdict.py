@@ -74,15 +74,14 @@ def is_news(told: CheckResult, after: CheckResult, check: ProbeCheck) -> bool:
 
     A change of ``alive`` always does. So does the first success after failures: it spares a task
     that is not alive again yet from being killed; the further ones are not told. A further failure
-    does until maxConsecutiveFailures is reached; beyond it nothing is left to decide, so a check
-    that fails for hours says nothing more.
+    does until as many as maxConsecutiveFailures were told; beyond it nothing is left to decide, so
+    a check that fails for hours says nothing more.
     """
-    if told.alive is not after.alive:
-        return True
-    if told.consecutive_failures == after.consecutive_failures:
-        return False
     # The first failure of a row is told even where none kills: it ends a recovery.
-    return after.consecutive_failures <= max(1, check.max_consecutive_failures)
+    most = max(1, check.max_consecutive_failures)
+    return told.alive is not after.alive or (
+        min(told.consecutive_failures, most) != min(after.consecutive_failures, most)
+    )
 
 
 def _after_success(before: CheckResult, now_ms: int) -> CheckResult:

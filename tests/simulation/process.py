@@ -201,7 +201,7 @@ class Process:
         self.handled_in_batch = 0
         self._handled = 0
         self._commands: dict[RequestId, ev.Command] = {}
-        self._watched: dict[TaskId, ProbeCheck] = {}
+        self._watched: dict[TaskId, _Watched] = {}
         self._timer_ms: int | None = None
         elected = around.store.campaign()
         assert isinstance(elected, Elected)
@@ -379,18 +379,19 @@ class Process:
             self._watched.pop(task_id, None)
             return
         spec = self.world.spec_at(instance.app_id, instance.version)
-        if spec.health_checks and task_id not in self._watched:
-            check = _probe_check(spec.health_checks[0], _known(instance))
-            self._watched[task_id] = check
-            is_sick = spec.cmd == "sick"
-            self.clock.after(
-                PROBE_MS, lambda: self._probe(task_id, check, check.result, is_sick=is_sick)
-            )
+        if not spec.health_checks:
+            return
+        watched = self._watched.get(task_id)
+        if watched is not None:
+            watched.told = _known(instance)
+            return
+        check = _probe_check(spec.health_checks[0], _known(instance))
+        watched = self._watched[task_id] = _Watched(check, check.result, check.result)
+        is_sick = spec.cmd == "sick"
+        self.clock.after(PROBE_MS, lambda: self._probe(task_id, watched, is_sick=is_sick))
 
-    def _probe(
-        self, task_id: TaskId, check: ProbeCheck, before: CheckResult, *, is_sick: bool
-    ) -> None:
-        if self._watched.get(task_id) is not check:
+    def _probe(self, task_id: TaskId, watched: "_Watched", *, is_sick: bool) -> None:
+        if self._watched.get(task_id) is not watched:
             return
         instance = self.world.instance_of(task_id)
         if not self.is_alive or instance is None or instance.condition is not Condition.RUNNING:
@@ -398,11 +399,22 @@ class Process:
             return
         is_well = not is_sick and self.clock.now_ms >= self.around.blind_until_ms
         outcome = Outcome(Answer.ALIVE if is_well else Answer.DEAD)
-        result = next_result(before, outcome, check, started_at_ms=0, now_ms=self.now_ms)
-        # What is stored counts as told: a verdict that came at a bad moment was dropped.
-        if is_news(_known(instance), result, check):
-            self.post(ev.ProbeResult(task_id, 0, result))
-        self.clock.after(PROBE_MS, lambda: self._probe(task_id, check, result, is_sick=is_sick))
+        watched.result = next_result(
+            watched.result, outcome, watched.check, started_at_ms=0, now_ms=self.now_ms
+        )
+        if is_news(watched.told, watched.result, watched.check):
+            watched.told = watched.result
+            self.post(ev.ProbeResult(task_id, 0, watched.result))
+        self.clock.after(PROBE_MS, lambda: self._probe(task_id, watched, is_sick=is_sick))
+
+
+@define(eq=False)
+class _Watched:
+    """A check as the prober knows it: what it found, and what it told of that."""
+
+    check: ProbeCheck
+    result: CheckResult
+    told: CheckResult
 
 
 def _known(instance: Instance) -> CheckResult:

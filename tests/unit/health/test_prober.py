@@ -294,12 +294,34 @@ def test_to_watch_the_same_again_keeps_pace_and_state():
     script = Script(ALIVE)
 
     async def during(prober):
-        for _ in range(50):
-            prober.watch(target())
+        prober.watch(target())
+        await asyncio.sleep(5)
+        stored = CheckResult(alive=True, first_success_ms=1, last_success_ms=1)
+        for _ in range(45):
+            prober.watch(target(TASK, evolve(CHECK, result=stored)))
             await asyncio.sleep(1)
 
     assert len(run(script, during=during)) == 1
     assert len(script.asked_s) == 5
+
+
+@pytest.mark.parametrize("dropped", [1, 2, 3], ids="failures dropped: {}".format)
+@pytest.mark.parametrize("max_failures", [0, 1, 3])
+def test_a_verdict_that_was_dropped_is_reported_again(dropped, max_failures):
+    """A task out of sight for one batch comes back with the results of before."""
+    stored = CheckResult(alive=True, first_success_ms=1, last_success_ms=1)
+    check = evolve(CHECK, result=stored, max_consecutive_failures=max_failures)
+    reports_before = []
+
+    async def during(prober):
+        prober.watch(target(TASK, check))
+        await asyncio.sleep(10 * dropped)
+        reports_before.append(prober.stats().reports)
+        prober.watch(target(TASK, check))
+        await asyncio.sleep(10)
+
+    reports = run(Script(DEAD), during=during)[reports_before[0] :]
+    assert [report.result.consecutive_failures for report in reports] == [dropped + 1]
 
 
 def test_a_new_address_is_probed_with_the_results_given():

@@ -191,6 +191,15 @@ def test_the_first_success_of_a_recovery_is_news_and_the_further_ones_are_not():
     assert is_news(RECOVERING, alive(ALMOST_ALIVE, 5, OUT), CHECK)
 
 
+def test_failures_are_news_until_as_many_as_kill_were_told():
+    failed = [evolve(FAILED_ONCE, consecutive_failures=count) for count in range(1, 6)]
+    assert is_news(failed[0], failed[1], CHECK)
+    assert is_news(failed[1], failed[2], CHECK)
+    assert is_news(failed[1], failed[4], CHECK), "the third was told and never arrived"
+    assert not is_news(failed[2], failed[3], CHECK)
+    assert not is_news(failed[3], failed[4], CHECK)
+
+
 @pytest.mark.parametrize("max_failures", [0, 1, 3])
 def test_a_failure_amid_a_recovery_is_news_whether_or_not_failures_kill(max_failures):
     check = evolve(CHECK, max_consecutive_failures=max_failures)
