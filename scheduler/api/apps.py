@@ -358,7 +358,7 @@ def _object(value: Any, path: str = "/") -> Json:
 
 
 async def delete_app(api: Api, request: Request) -> Response:
-    """DELETE /v2/apps/{id}; unlike elsewhere ``force`` is true unless told otherwise."""
+    """DELETE /v2/apps/{id}; ``force`` is true unless told otherwise, or to wait."""
     app_id = app_id_of(request)
 
     def derive(world: World) -> Plan:

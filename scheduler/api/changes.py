@@ -33,8 +33,12 @@ class Manner:
 
 
 def manner_of(request: Request, *, force: bool = False) -> Manner:
-    """Read ``force`` (``force`` says what it is unless told) and Egret's ``queue``."""
-    return Manner(flag(request, "force", default=force), flag(request, "queue"))
+    """Read ``force`` and Egret's ``queue``.
+
+    ``force`` says what it is unless told; who would rather wait has told.
+    """
+    queue = flag(request, "queue")
+    return Manner(flag(request, "force", default=force and not queue), queue)
 
 
 @frozen

@@ -22,6 +22,7 @@ from scheduler.core.effects import (
 )
 from scheduler.core.ids import instance_id_of
 from scheduler.core.instance import Instance, TaskState
+from scheduler.core.times import format_ms
 
 Json = dict[str, Any]
 Events = Iterator[tuple[str, Json]]
@@ -66,9 +67,10 @@ def events_of(fact: Fact) -> Events:  # noqa: C901 - one case for each fact
         case DeploymentFailed(deployment, reason):
             about = {"id": deployment.id, "plan": _plan(deployment), "reason": reason}
             yield "deployment_failed", about
-        case QueuedChangeFailed(deployment_id, reason):
-            about = {"groupId": "/", "version": deployment_id, "reason": reason}
-            yield "group_change_failed", about
+        case QueuedChangeFailed(queued, reason):
+            # A deployment that never began, as /v2/deployments showed it.
+            plan: Json = {"id": queued.id, "steps": [], "version": format_ms(queued.queued_at_ms)}
+            yield "deployment_failed", {"id": queued.id, "plan": plan, "reason": reason}
         case AppTerminated(app_id):
             yield "app_terminated_event", {"appId": app_id}
         case SchedulerRegistered(framework_id, master, again):

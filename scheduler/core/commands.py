@@ -5,7 +5,7 @@ from attrs import evolve
 from scheduler.core import backoff
 from scheduler.core.app import AppSpec
 from scheduler.core.batch import Batch
-from scheduler.core.deployment import Change
+from scheduler.core.deployment import PAUSED_BY_OPERATOR, Change
 from scheduler.core.effects import (
     Accepted,
     Answer,
@@ -32,7 +32,7 @@ from scheduler.core.instance import Goal, Instance
 from scheduler.core.lifecycle import step
 from scheduler.core.overrides import override
 from scheduler.core.planning import circle_in, imagine, is_config_change
-from scheduler.core.queueing import begin_queued, enqueue, waiting_for
+from scheduler.core.queueing import begin_queued, drop_queued, enqueue, waiting_for
 from scheduler.core.records import App, AppVersion, Kind
 from scheduler.core.reverts import deploy, give_up, revert
 from scheduler.core.service_ports import assign
@@ -99,7 +99,7 @@ def _change_apps(
     for lock in in_the_way:
         give_up(batch, batch.world.deployments[lock], "cancelled by a forced change")
     for superseded in queued:
-        batch.delete(Kind.QUEUED, superseded)
+        drop_queued(batch, superseded, "replaced by a forced change")
     version = batch.new_version()
     changes = [
         *(_upsert(batch, upsert, version) for upsert in command.upserts),
@@ -219,7 +219,7 @@ def _switch(batch: Batch, version: AppVersion) -> None:
 
 def _cancel(batch: Batch, command: CancelDeployment) -> Answer:
     if command.deployment_id in batch.world.queued:
-        batch.delete(Kind.QUEUED, command.deployment_id)
+        drop_queued(batch, command.deployment_id, "cancelled")
         return Accepted(batch.new_version(), command.deployment_id)
     deployment = batch.world.deployments.get(command.deployment_id)
     if deployment is None:
@@ -231,13 +231,19 @@ def _cancel(batch: Batch, command: CancelDeployment) -> Answer:
 
 
 def _steer(batch: Batch, command: SteerDeployment) -> Answer:
-    """Pause, resume or promote. Resuming starts every deadline afresh."""
+    """Pause, resume or promote. Resuming starts every deadline afresh.
+
+    Pausing what has failed already leaves the reason: it is what an operator must know.
+    """
+    if command.deployment_id in batch.world.queued:
+        message = f"Deployment {command.deployment_id} has not begun yet: it waits for others."
+        return Rejected(Refusal.STALE, command.deployment_id, message)
     deployment = batch.world.deployments.get(command.deployment_id)
     if deployment is None:
         return _no_deployment(command.deployment_id)
     match command.verb:
         case Steering.PAUSE:
-            batch.put(evolve(deployment, paused="paused by an operator"))
+            batch.put(evolve(deployment, paused=deployment.paused or PAUSED_BY_OPERATOR))
         case Steering.RESUME:
             batch.put(evolve(deployment, paused=None))
             for change in deployment.changes:

@@ -12,6 +12,8 @@ from attrs import frozen
 
 from scheduler.core.ids import AppId, DeploymentId, Version
 
+PAUSED_BY_OPERATOR = "paused by an operator"
+
 
 class ActionKind(StrEnum):
     START = "StartApplication"
@@ -56,6 +58,11 @@ class Deployment:
     """Why nothing is replaced for the time being; None while the deployment goes on."""
     promoted: bool = False
     """An operator has approved the canaries."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it is paused because it cannot succeed; it goes on by an operator's word only."""
+        return self.paused not in {None, PAUSED_BY_OPERATOR}
 
     def step_index(self) -> dict[AppId, int]:
         """Map each app to the step that acts on it.

@@ -15,6 +15,7 @@ from scheduler.core.deployment import Deployment, Step
 from scheduler.core.events import StatusUpdate
 from scheduler.core.ids import AgentId, AppId, DeploymentId, OfferId, RequestId, TaskId, Version
 from scheduler.core.instance import Instance
+from scheduler.core.records import Queued
 
 # ---------------------------------------------------------------- to Mesos
 
@@ -179,9 +180,9 @@ class DeploymentFailed:
 
 @frozen
 class QueuedChangeFailed:
-    """A change that waited for others could not be begun when its turn came."""
+    """A change that waited for others will not be begun."""
 
-    deployment_id: DeploymentId
+    queued: Queued
     reason: str
 
 

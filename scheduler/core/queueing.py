@@ -3,16 +3,23 @@
 Marathon refuses a change of a locked app, and its users wrote retry loops. With ``queue=true`` the
 change is stored, answered with the id its deployment will have, and begun as soon as none of its
 apps is locked, the oldest first. One change may wait for an app: what a second one would be
-derived from does not exist yet, so it is refused as locked.
+derived from does not exist yet, so it is refused as locked. Where the deployment
+ahead is taken back, it goes on from the version before that.
 """
 
 from collections.abc import Callable
 
+from attrs import evolve
+
+from scheduler.core.app import AppSpec
 from scheduler.core.batch import Batch
+from scheduler.core.deployment import Change
 from scheduler.core.effects import Accepted, Answer, QueuedChangeFailed, Rejected
 from scheduler.core.events import ChangeApps
 from scheduler.core.ids import AppId, DeploymentId, RequestId
+from scheduler.core.planning import is_config_change
 from scheduler.core.records import Kind, Queued
+from scheduler.core.wishes import Removal, Upsert
 from scheduler.core.world import World
 
 Begin = Callable[[Batch, ChangeApps, DeploymentId], Answer]
@@ -51,7 +58,50 @@ def begin_queued(batch: Batch, begin: Begin) -> None:
         batch.delete(Kind.QUEUED, queued.id)
         answer = begin(batch, _as_command(queued), queued.id)
         if isinstance(answer, Rejected):
-            batch.publish(QueuedChangeFailed(queued.id, answer.message))
+            batch.publish(QueuedChangeFailed(queued, answer.message))
+
+
+def drop_queued(batch: Batch, deployment_id: DeploymentId, reason: str) -> None:
+    """Forget a change that waits, and say so to whoever relies on it."""
+    queued = batch.world.queued[deployment_id]
+    batch.delete(Kind.QUEUED, queued.id)
+    batch.publish(QueuedChangeFailed(queued, reason))
+
+
+def follow_revert(batch: Batch, reverted: Change) -> None:
+    """Let what waits for an app go on from the version to which the app is taken back.
+
+    A fix that waits for a broken deployment is what queueing is for: its definition is whole and
+    stays as it is. A mere scaling keeps to its count, lest it bring back what was taken back.
+    Changes of an app that the revert removes find none when their turn comes.
+    """
+    if reverted.before is None or reverted.after is None:
+        return
+    world, app_id = batch.world, reverted.app_id
+    broken = world.spec_at(app_id, reverted.before)
+    restored = world.spec_at(app_id, reverted.after)
+    for queued in tuple(world.queued.values()):
+        if app_id in queued.app_ids:
+            upserts = (_rebased(one, reverted, broken, restored) for one in queued.upserts)
+            removals = (_expecting(one, reverted) for one in queued.removals)
+            followed = evolve(queued, upserts=tuple(upserts), removals=tuple(removals))
+            if followed != queued:
+                batch.put(followed)
+
+
+def _rebased(upsert: Upsert, reverted: Change, broken: AppSpec, restored: AppSpec) -> Upsert:
+    if upsert.spec.id != reverted.app_id or upsert.expect != reverted.before:
+        return upsert
+    spec = upsert.spec
+    if not is_config_change(broken, spec):
+        spec = evolve(restored, instances=spec.instances)
+    return Upsert(spec, reverted.after)
+
+
+def _expecting(removal: Removal, reverted: Change) -> Removal:
+    if removal.app_id != reverted.app_id or removal.expect != reverted.before:
+        return removal
+    return evolve(removal, expect=reverted.after)
 
 
 def _as_command(queued: Queued) -> ChangeApps:

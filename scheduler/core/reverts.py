@@ -19,6 +19,7 @@ from scheduler.core.effects import (
 )
 from scheduler.core.ids import AppId, DeploymentId, Version
 from scheduler.core.planning import circle_in, imagine, plan
+from scheduler.core.queueing import follow_revert
 from scheduler.core.records import App, RolledBack, Rollout
 from scheduler.core.retention import prune_versions
 from scheduler.core.timers import Timer
@@ -83,6 +84,7 @@ def revert(batch: Batch, deployment: Deployment, reason: str) -> Accepted | Reje
     give_up(batch, deployment, reason)
     for app, change in zip(reverted, changes, strict=True):
         batch.put(app)
+        follow_revert(batch, change)
         if change.before is not None:
             batch.put(RolledBack(app.id, change.before, batch.now_ms, reason))
     return deploy(batch, batch.new_version(), changes, reverts=deployment.id)

@@ -69,8 +69,8 @@ def log_fact(fact: Fact) -> None:  # noqa: C901 - one case for each fact
             )
         case DeploymentDone(deployment):
             _log.info("deployment_done", deployment_id=deployment.id)
-        case QueuedChangeFailed(deployment_id, reason):
-            _log.warning("queued_change_failed", deployment_id=deployment_id, reason=reason)
+        case QueuedChangeFailed(queued, reason):
+            _log.warning("queued_change_failed", deployment_id=queued.id, reason=reason)
         case DeploymentFailed(deployment, reason):
             _log.warning("deployment_failed", deployment_id=deployment.id, reason=reason)
         case AppTerminated(app_id):

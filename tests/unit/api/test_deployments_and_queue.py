@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 
@@ -161,3 +163,32 @@ async def test_a_change_may_wait_for_the_deployment_in_its_way(egret):
     (first,) = [one["id"] for one in shown if one["id"] != queued_id]
     await egret.http.delete(f"/v2/deployments/{first}?force=true")
     assert (await egret.http.get("/v2/apps/a")).json()["app"]["cmd"] == "two"
+
+
+async def test_what_waits_and_is_dropped_is_told_as_a_failed_deployment(egret):
+    await egret.deploy("/a", cmd="one")
+    waiting = await egret.http.put("/v2/apps/a?queue=true", json={"cmd": "two"})
+    queued_id = waiting.json()["deploymentId"]
+    client = egret.app.state.api.hub.join(frozenset({"deployment_failed"}), None)
+    await egret.http.delete(f"/v2/deployments/{queued_id}")
+    (frame,) = client.frames
+    event = json.loads(frame.partition(b"data: ")[2])
+    assert (event["id"], event["reason"]) == (queued_id, "cancelled")
+    assert (event["plan"]["id"], event["plan"]["steps"]) == (queued_id, [])
+
+
+async def test_what_waits_cannot_be_paused_yet(egret):
+    await egret.deploy("/a", cmd="one")
+    waiting = await egret.http.put("/v2/apps/a?queue=true", json={"cmd": "two"})
+    queued_id = waiting.json()["deploymentId"]
+    answer = await egret.http.post(f"/v2/deployments/{queued_id}/pause")
+    assert answer.status_code == 409
+    assert "has not begun yet" in answer.json()["message"]
+
+
+async def test_a_removal_that_is_told_to_wait_does_not_override(egret):
+    created = await egret.deploy("/a")
+    first = created.headers["marathon-deployment-id"]
+    waiting = await egret.http.delete("/v2/apps/a?queue=true")
+    shown = (await egret.http.get("/v2/deployments")).json()
+    assert [one["id"] for one in shown] == [first, waiting.json()["deploymentId"]]

@@ -1,10 +1,12 @@
 """Changes that wait for the deployments in their way instead of being refused."""
 
+import pytest
 from attrs import evolve
 
+from scheduler.core.app import AppSpec, UpdatePolicy
 from scheduler.core.batch import Batch
 from scheduler.core.effects import Accepted, Answer, QueuedChangeFailed, Refusal, Rejected, Reply
-from scheduler.core.events import CancelDeployment, ChangeApps
+from scheduler.core.events import CancelDeployment, ChangeApps, SteerDeployment, Steering
 from scheduler.core.ids import AppId, DeploymentId, RequestId
 from scheduler.core.settings import Settings
 from scheduler.core.wishes import Removal, Upsert
@@ -103,7 +105,7 @@ def test_a_change_that_has_no_app_any_more_fails_visibly() -> None:
     queued = accepted_in(deploy(game, "two", queue=True))
     batch = game.send(CancelDeployment(RequestId(2), first))
     (fact,) = facts_in(batch, QueuedChangeFailed)
-    assert fact.deployment_id == queued
+    assert fact.queued.id == queued
 
 
 def test_what_waits_survives_a_restart() -> None:
@@ -160,3 +162,82 @@ def test_what_waits_is_not_lost_when_too_many_deployments_are_under_way() -> Non
     (second,) = game.world.deployments
     game.send(CancelDeployment(RequestId(6), second, force=True))
     assert list(game.world.deployments) == [queued]
+
+
+# ------------------------------------------------- behind a deployment that is taken back
+
+
+def behind_a_broken_one(queued: AppSpec) -> tuple[Game, DeploymentId]:
+    """An app that ran well; its update is broken and locks it, and a change waits behind that."""
+    game = Game()
+    game.connect()
+    game.upsert(spec(update=REVERTING))
+    game.run_all()
+    game.upsert(spec(cmd="broken", update=REVERTING))
+    app = game.world.live_app(WEB)
+    assert app is not None
+    change = ChangeApps(RequestId(1), upserts=(Upsert(queued, app.version),), queue=True)
+    return game, accepted_in(game.send(change))
+
+
+REVERTING = UpdatePolicy(progress_deadline_s=60, auto_revert=True)
+
+
+def test_a_fix_that_waits_for_a_broken_deployment_begins_when_that_reverts_itself() -> None:
+    game, fix = behind_a_broken_one(spec(cmd="fixed", update=REVERTING))
+    game.wait_stepwise(61_000)
+    game.run_all()
+    assert game.world.spec_of(WEB).cmd == "fixed"
+    assert not game.world.queued
+    assert fix not in game.world.deployments, "it is done"
+
+
+def test_a_fix_that_waits_begins_when_the_deployment_ahead_is_cancelled() -> None:
+    game, fix = behind_a_broken_one(spec(cmd="fixed", update=REVERTING))
+    game.send(CancelDeployment(RequestId(2), game.deployment_id))
+    game.run_all()
+    assert fix not in game.world.queued
+    assert game.world.spec_of(WEB).cmd == "fixed"
+
+
+def test_a_scaling_that_waits_does_not_bring_back_what_was_taken_back() -> None:
+    game, _ = behind_a_broken_one(spec(cmd="broken", instances=3, update=REVERTING))
+    game.wait_stepwise(61_000)
+    game.run_all()
+    assert game.world.spec_of(WEB) == spec(instances=3, update=REVERTING)
+
+
+def test_a_removal_that_waits_follows_what_is_taken_back() -> None:
+    game, _ = behind_a_broken_one(spec(cmd="fixed", update=REVERTING))
+    (first, queued) = (game.deployment_id, *game.world.queued)
+    game.send(CancelDeployment(RequestId(2), queued))
+    app = game.world.live_app(WEB)
+    assert app is not None
+    removal = Removal(WEB, app.version)
+    game.send(ChangeApps(RequestId(3), removals=(removal,), queue=True))
+    game.send(CancelDeployment(RequestId(4), first))
+    game.run_all()
+    assert game.world.live_app(WEB) is None
+
+
+@pytest.mark.parametrize("is_forced", [True, False])
+def test_whoever_relies_on_what_waits_is_told_when_it_is_dropped(*, is_forced: bool) -> None:
+    game = busy()
+    queued = accepted_in(deploy(game, "two", queue=True))
+    if is_forced:
+        batch = deploy(game, "three", force=True)
+    else:
+        batch = game.send(CancelDeployment(RequestId(2), queued))
+    (fact,) = facts_in(batch, QueuedChangeFailed)
+    assert fact.queued.id == queued
+    assert fact.reason == ("replaced by a forced change" if is_forced else "cancelled")
+
+
+@pytest.mark.parametrize("verb", [*Steering])
+def test_what_has_not_begun_cannot_be_steered(verb: Steering) -> None:
+    game = busy()
+    queued = accepted_in(deploy(game, "two", queue=True))
+    answer = answer_in(game.send(SteerDeployment(RequestId(2), queued, verb)))
+    assert isinstance(answer, Rejected)
+    assert answer.refusal is not Refusal.NOT_FOUND, "it is listed"
+    assert "has not begun yet" in answer.message

@@ -166,6 +166,18 @@ def test_a_paused_app_is_kept_at_its_strength() -> None:
     assert game.world.instances[crashed.id].condition is Condition.RUNNING
 
 
+def test_pausing_what_has_failed_keeps_the_reason() -> None:
+    game = updating(UpdatePolicy(progress_deadline_s=60))
+    game.wait_stepwise(61_000)
+    reason = game.world.deployments[game.deployment_id].paused
+    assert game.world.deployments[game.deployment_id].has_failed
+    steer(game, Steering.PAUSE)
+    assert game.world.deployments[game.deployment_id].paused == reason
+    steer(game, Steering.RESUME)
+    steer(game, Steering.PAUSE)
+    assert not game.world.deployments[game.deployment_id].has_failed
+
+
 def test_a_deployment_that_does_not_exist_cannot_be_steered() -> None:
     game = Game()
     for verb in Steering:

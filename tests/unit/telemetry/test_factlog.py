@@ -24,6 +24,7 @@ from scheduler.core.effects import (
 from scheduler.core.events import StatusUpdate
 from scheduler.core.ids import AppId, DeploymentId, TaskId
 from scheduler.core.instance import TaskState
+from scheduler.core.records import Queued
 from scheduler.telemetry import log_fact
 from tests.unit.store.samples import FULL_DEPLOYMENT, FULL_INSTANCE
 
@@ -38,7 +39,10 @@ FACTS: dict[Fact, dict[str, object]] = {
     DeploymentStepDone(FULL_DEPLOYMENT, Step(())): {"step": 1, "steps": 2},
     DeploymentDone(FULL_DEPLOYMENT): {"deployment_id": "d1"},
     DeploymentFailed(FULL_DEPLOYMENT, "no"): {"reason": "no"},
-    QueuedChangeFailed(DeploymentId("d1"), "no"): {"deployment_id": "d1", "reason": "no"},
+    QueuedChangeFailed(Queued(DeploymentId("d1"), 0), "no"): {
+        "deployment_id": "d1",
+        "reason": "no",
+    },
     AppTerminated(AppId("/a")): {"app_id": "/a"},
     SchedulerRegistered("f", "m:1", again=True): {"framework_id": "f", "again": True},
     SchedulerDisconnected(): {},
