@@ -84,6 +84,7 @@ async def show_brake(api: Api, _request: Request) -> Response:
             "releasedUntil": None if until_ms is None else format_ms(until_ms),
             "failing": world.brake.failing,
             "onceHealthy": world.brake.once_healthy,
+            "killed": world.brake.killed,
             "unreachable": world.brake.sight.unreachable,
             "givenUp": world.brake.sight.given_up,
             "agents": world.brake.sight.agents,

@@ -46,7 +46,8 @@ def _print(session: Session, brake: Fields) -> None:
         state = "does not hold"
     click.echo(f"the brake {state}")
     click.echo(
-        f"  failing      {brake['failing']} of {brake['onceHealthy']} that were healthy once"
+        f"  failing      {brake['failing']} of {brake['onceHealthy']} that were healthy once;"
+        f" {brake['killed']} killed for it lately"
     )
     click.echo(
         f"  unreachable  {brake['unreachable']} waited for and {brake['givenUp']} given up lately,"

@@ -7,6 +7,8 @@ change, so asking costs nothing.
 
 from collections.abc import Iterable
 
+from scheduler.core.ids import InstanceId
+from scheduler.core.instance import Instance
 from scheduler.core.settings import Settings
 from scheduler.core.sight import Sight
 
@@ -24,6 +26,8 @@ class Brake:
         """Those of the latter whose checks fail now."""
         self.wanted = 0
         """Instances that all apps together ask for."""
+        self._killed: dict[InstanceId, int] = {}
+        """Instances killed for their health → when; oldest first."""
         self.sight = Sight()
         self.released_until_ms: int | None = None
         """Until when an operator has overridden the brake."""
@@ -46,6 +50,16 @@ class Brake:
         return self._is_engaged or self.has_cause
 
     @property
+    def killed(self) -> int:
+        """Instances killed for their health lately, and not found healthy again since.
+
+        They count as failing, and as once healthy: where one failed check is enough to be killed,
+        each is gone before the next one fails, and nobody would see how many there are. An
+        instance counts once, however many of its tasks are killed.
+        """
+        return len(self._killed)
+
+    @property
     def has_cause(self) -> bool:
         """Whether so much fails at once that the cause is not the apps.
 
@@ -53,7 +67,7 @@ class Brake:
         suspect), or an unusual share of all that should run is out of sight or was so lately, on
         several agents (then the network is).
         """
-        if self._is_unusual(self.failing, self.once_healthy):
+        if self._is_unusual(self.failing + self.killed, self.once_healthy + self.killed):
             return True
         missing = self.sight.missing
         if not missing:
@@ -69,6 +83,22 @@ class Brake:
         # The cause may be over before the batch is: what is held back must be let go all the same.
         self._is_engaged = True
         self._held_back[key] = None
+
+    def remember_kill(self, instance: Instance, now_ms: int) -> int:
+        """Note that an instance is killed for its health.
+
+        Returns:
+            When ``pass_time`` is to be called: by then it says nothing any more.
+        """
+        is_known = any(check.first_success_ms is not None for check in instance.checks)
+        if is_known and self.released_until_ms is None:
+            self._killed.pop(instance.id, None)
+            self._killed[instance.id] = now_ms
+        return now_ms + self._settings.brake_linger_ms
+
+    def find_healthy(self, instance_id: InstanceId) -> None:
+        """An instance's check has succeeded: that it was killed before accuses no prober."""
+        self._killed.pop(instance_id, None)
 
     def follow(self, now_ms: int) -> int | None:
         """Note whether the cause goes on; when it is over the brake lingers, then lets go.
@@ -91,7 +121,7 @@ class Brake:
         Returns:
             The keys to look at now.
         """
-        self.sight.accept()
+        self._accept()
         self.released_until_ms = until_ms
         return self._let_go()
 
@@ -99,19 +129,29 @@ class Brake:
         """Undo a release at once."""
         self.released_until_ms = None
         self.sight.take_back()
+        self._killed.clear()
 
     def pass_time(self, now_ms: int) -> Iterable[str]:
-        """End a release, or the lingering, if its time is over.
+        """End a release, the lingering, or the memory of a kill, if its time is over.
 
         Returns:
             The keys to look at now.
         """
         if self.released_until_ms is not None and self.released_until_ms <= now_ms:
             self.released_until_ms = None
-            self.sight.accept()
+            self._accept()
+        while self._killed:
+            instance_id, killed_at_ms = next(iter(self._killed.items()))
+            if killed_at_ms + self._settings.brake_linger_ms > now_ms:
+                break
+            del self._killed[instance_id]
         if self._lingers_until_ms is not None and self._lingers_until_ms <= now_ms:
             return self._let_go()
         return ()
+
+    def _accept(self) -> None:
+        self.sight.accept()
+        self._killed.clear()
 
     def _let_go(self) -> Iterable[str]:
         self._is_engaged, self._lingers_until_ms = False, None

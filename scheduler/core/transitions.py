@@ -355,6 +355,8 @@ def judge(batch: Batch, instance: Instance, _cause: Cause) -> None:
     assert instance.task_id is not None
     batch.publish(UnhealthyKill(instance, instance.task_id, reason))
     start_kill(batch, instance, Cause(Signal.KILL, reason=reason))
+    forget_ms = batch.world.brake.remember_kill(instance, batch.now_ms)
+    batch.world.wake_at(forget_ms, Timer.BRAKE)
 
 
 def fatal_check(instance: Instance, spec: AppSpec) -> str | None:

@@ -402,6 +402,8 @@ class World:
         self.brake.running += sign
         if any(check.first_success_ms is not None for check in instance.checks):
             self.brake.once_healthy += sign
+            if sign > 0:
+                self.brake.find_healthy(instance.id)
             if any(check.alive is False for check in instance.checks):
                 self.brake.failing += sign
 

@@ -81,6 +81,7 @@ class HealthRoom:
             "health_brake_engaged" if self._is_braked else "health_brake_released",
             failing=world.brake.failing,
             once_healthy=world.brake.once_healthy,
+            killed=world.brake.killed,
             unreachable=world.brake.sight.unreachable,
             given_up=world.brake.sight.given_up,
             agents=world.brake.sight.agents,

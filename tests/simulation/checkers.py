@@ -47,6 +47,8 @@ class Checkers(Watch):
         """Unknown tasks that an operator asked to kill."""
         self.released: dict[Process, None] = {}
         """Processes of which an operator has released the brake."""
+        self.killed_ill: dict[Process, dict[InstanceId, int]] = {}
+        """Process → instances that were healthy once and that it killed for their health → when."""
         self.left_mixed: dict[AppId, None] = {}
         """Apps whose last deployment was stopped on its way, as a user asked."""
 
@@ -240,7 +242,10 @@ class Checkers(Watch):
                 pass
 
     def _check_brake(self, process: Process, fact: fx.UnhealthyKill) -> None:
-        """Brake: while most checks fail at once nothing is killed for being unhealthy."""
+        """Brake: while most checks fail at once nothing is killed for being unhealthy.
+
+        What it has killed lately counts as failing until it is found healthy again.
+        """
         if process.world.brake.released_until_ms is not None:
             return
         settings = process.world.settings
@@ -250,9 +255,16 @@ class Checkers(Watch):
         for instance in [*others, fact.instance]:
             if instance.condition is not Condition.RUNNING:
                 continue
-            if any(check.first_success_ms is not None for check in instance.checks):
+            if _was_healthy(instance):
                 once_healthy += 1
                 failing += any(check.alive is False for check in instance.checks)
+        killed = self.killed_ill.setdefault(process, {})
+        if process not in self.released:
+            since_ms = process.now_ms - settings.brake_linger_ms
+            lately = sum(at_ms > since_ms for at_ms in killed.values())
+            once_healthy, failing = once_healthy + lately, failing + lately
+        if _was_healthy(fact.instance):
+            killed[fact.instance.id] = process.now_ms
         is_held = (
             once_healthy >= settings.brake_instances_min
             and failing * 1000 > once_healthy * settings.brake_share_milli
@@ -286,6 +298,10 @@ class Checkers(Watch):
 
     def decided(self, process: Process, changes: Changes) -> None:
         """S5: replacing and scaling down never take more than they may; the brake holds."""
+        killed = self.killed_ill.setdefault(process, {})
+        for _, after in changes:
+            if after is not None and after.condition is Condition.RUNNING and _was_healthy(after):
+                killed.pop(after.id, None)
         if process.epoch < self.ledger.epoch:
             # A leader that was replaced, and does not know it yet: none of this will be written.
             return
@@ -390,6 +406,10 @@ class Checkers(Watch):
     def ended(self, task: SimTask, now_ms: int) -> None:
         self.alive.pop(task.id, None)
         self.ended_at_ms[task.id] = now_ms
+
+
+def _was_healthy(instance: Instance) -> bool:
+    return any(check.first_success_ms is not None for check in instance.checks)
 
 
 def _is_given_up(before: Instance | None, after: Instance | None) -> bool:

@@ -143,6 +143,7 @@ def test_unknown_tasks_are_killed_by_name_alone(egret: Egret, stub: Stub) -> Non
 BRAKE = {
     "failing": 5,
     "onceHealthy": 6,
+    "killed": 1,
     "unreachable": 1,
     "givenUp": 2,
     "agents": 3,

@@ -3,8 +3,10 @@
 import pytest
 
 from scheduler.core.brake import Brake
-from scheduler.core.ids import AgentId
+from scheduler.core.ids import AgentId, InstanceId
+from scheduler.core.instance import CheckResult, Instance
 from scheduler.core.settings import Settings
+from tests.unit.core.game import instance
 
 SETTINGS = Settings(brake_instances_min=4, brake_agents_min=2, brake_linger_ms=100)
 NOW_MS = 1_000
@@ -144,4 +146,63 @@ def test_what_is_out_of_sight_is_a_cause_on_enough_agents_and_above_its_share(
 def test_few_instances_are_no_disaster_whatever_share_of_them_fails() -> None:
     brake = Brake(SETTINGS)
     brake.once_healthy = brake.failing = 3
+    assert not brake.holds
+
+
+# ------------------------------------------------------- what was killed lately
+
+ONCE_HEALTHY = (CheckResult(alive=False, first_success_ms=1),)
+
+
+def ill(number: int) -> Instance:
+    return instance(id=InstanceId(f"web.instance-{number}"), checks=ONCE_HEALTHY)
+
+
+def after_kills(*numbers: int, checks: int) -> Brake:
+    """As many instances are left of which a check succeeded, and none of which fails."""
+    brake = Brake(SETTINGS)
+    for number in numbers:
+        assert brake.remember_kill(ill(number), NOW_MS) == NOW_MS + 100
+    brake.once_healthy = checks
+    return brake
+
+
+@pytest.mark.parametrize(("kills", "left", "holds"), [(2, 2, False), (3, 2, True), (2, 1, False)])
+def test_what_was_killed_lately_counts_as_failing(kills: int, left: int, holds: bool) -> None:
+    assert after_kills(*range(kills), checks=left).holds is holds
+
+
+def test_an_instance_that_is_killed_again_and_again_counts_once() -> None:
+    assert not after_kills(1, 1, 1, 1, 1, checks=4).holds
+
+
+def test_a_kill_is_forgotten_after_a_while() -> None:
+    brake = after_kills(1, 2, 3, checks=2)
+    brake.follow(NOW_MS)
+    assert list(brake.pass_time(NOW_MS + 99)) == []
+    assert brake.killed == 3
+    list(brake.pass_time(NOW_MS + 100))
+    assert brake.killed == 0
+    assert brake.follow(NOW_MS + 100) == NOW_MS + 200
+
+
+def test_a_kill_is_forgotten_when_its_instance_is_found_healthy_again() -> None:
+    brake = after_kills(1, 2, 3, checks=2)
+    brake.find_healthy(InstanceId("web.instance-1"))
+    assert not brake.holds
+
+
+def test_what_never_was_healthy_proves_nothing_by_being_killed() -> None:
+    brake = Brake(SETTINGS)
+    for number in range(5):
+        brake.remember_kill(instance(id=InstanceId(f"web.instance-{number}")), NOW_MS)
+    assert not brake.holds
+
+
+def test_what_an_operator_lets_be_killed_is_not_held_against_the_apps_later() -> None:
+    brake = after_kills(1, 2, 3, checks=2)
+    brake.release(NOW_MS + 50)
+    brake.remember_kill(ill(4), NOW_MS + 10)
+    list(brake.pass_time(NOW_MS + 50))
+    assert brake.killed == 0
     assert not brake.holds
