@@ -126,7 +126,7 @@ def _waiting(world: World, app_id: AppId, target: Target, count: int, now_ms: in
         last = f"; the last one: {failure.message}" if failure is not None else ""
         message = f"backing off after failures{last}"
         return BlockedBy(app_id, Block.BACKOFF, message, count, until_ms=delay.until_ms)
-    if launch_room_of(world, app_id) <= 0:
+    if launch_room_of(world, app_id, version) <= 0:
         ending = _ending(world, app_id)
         return BlockedBy(app_id, Block.KILL, ending.message, ending.instances)
     report = world.reports.by_class.get((app_id, version))

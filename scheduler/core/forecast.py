@@ -25,7 +25,7 @@ from attrs import evolve, fields, frozen
 from scheduler.core.app import AppSpec
 from scheduler.core.rollout import Bounds, Side, decide, launch_room
 from scheduler.core.tally import Bucket
-from scheduler.core.upkeep import ENDING_ORDER, bounds_at, has_fixed_ports
+from scheduler.core.upkeep import ENDING_ORDER, REPLACING_ORDER, bounds_at, has_fixed_ports
 
 POINTS_MAX = 50
 """Most points of one forecast, unless told otherwise."""
@@ -38,6 +38,7 @@ _NAMES = tuple(field.name for field in fields(Side))
 _numbers = attrgetter(*_NAMES)
 # Sides do not tell apart those that are proving themselves.
 _ENDING_ORDER = tuple(bucket.value for bucket in ENDING_ORDER if bucket is not Bucket.PROVING)
+_REPLACING_ORDER = tuple(b.value for b in REPLACING_ORDER if b is not Bucket.PROVING)
 _WITHOUT_TASK = {Bucket.SCHEDULED.value, Bucket.DONE.value, Bucket.UNREACHABLE.value}
 """What is forgotten as soon as it is ended: there is no task to wait for."""
 
@@ -95,7 +96,9 @@ def forecast_removal(present: Side) -> Forecast:
     now = Point(0, old_serving=present.serving, new_serving=0, alive=present.alive)
     if not present.active and not present.alive:
         return Forecast((now,), rounds=0)
-    left = Point(1, old_serving=0, new_serving=0, alive=_end(present, present.active).alive)
+    left = Point(
+        1, old_serving=0, new_serving=0, alive=_end(present, present.active, _ENDING_ORDER).alive
+    )
     end = Point(2, old_serving=0, new_serving=0, alive=0)
     return Forecast((now, evolve(left, ended=present.active), end), rounds=1)
 
@@ -170,12 +173,11 @@ def _round(spec: AppSpec, state: _State, number: int) -> _Round:
     new, old = state.new, state.old
     bounds = bounds_at(spec, new, old, is_promoted=state.is_promoted)
     moves = decide(wanted=spec.instances, bounds=bounds, new=new, old=old)
-    old_left = _end(old, moves.end_old)
-    new_left = _end(new, moves.end_new)
+    old_left = _end(old, moves.end_old, _REPLACING_ORDER)
+    new_left = _end(new, moves.end_new, _ENDING_ORDER)
     new_left = evolve(new_left, scheduled=new_left.scheduled + moves.create)
-    room = launch_room(bounds, new_left, old_left)
-    new_left, room = _launch(new_left, room)
-    old_left, _ = _launch(old_left, room)
+    new_left = _launch(new_left, launch_room(bounds, new_left, old_left, is_new=True))
+    old_left = _launch(old_left, launch_room(bounds, new_left, old_left, is_new=False))
     tightest = _point(spec, bounds, number, evolve(state, new=new_left, old=old_left))
     point = evolve(tightest, created=moves.create, ended=moves.end_new + moves.end_old)
     return _Round(point, state, evolve(state, new=_come_up(new_left), old=_settle(old_left)))
@@ -198,11 +200,11 @@ def _point(spec: AppSpec, bounds: Bounds, number: int, state: _State) -> Point:
     )
 
 
-def _end(side: Side, count: int) -> Side:
+def _end(side: Side, count: int, order: tuple[str, ...]) -> Side:
     """End so many, in the order in which it is really done."""
-    left = {name: getattr(side, name) for name in _ENDING_ORDER}
+    left = {name: getattr(side, name) for name in order}
     doomed = side.doomed
-    for name in _ENDING_ORDER:
+    for name in order:
         ended = min(count, left[name])
         left[name] -= ended
         count -= ended
@@ -210,10 +212,9 @@ def _end(side: Side, count: int) -> Side:
     return Side(**left, doomed=doomed)
 
 
-def _launch(side: Side, room: int) -> tuple[Side, int]:
+def _launch(side: Side, room: int) -> Side:
     launched = min(side.scheduled, room)
-    left = evolve(side, scheduled=side.scheduled - launched, pending=side.pending + launched)
-    return left, room - launched
+    return evolve(side, scheduled=side.scheduled - launched, pending=side.pending + launched)
 
 
 def _settle(side: Side) -> Side:

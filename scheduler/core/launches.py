@@ -91,7 +91,7 @@ class _Round:
         for each launch and one for each agent.
         """
         world, now_ms = self.batch.world, self.batch.now_ms
-        most = min(self.budget, launch_room_of(world, app_id))
+        most = min(self.budget, launch_room_of(world, app_id, version))
         waiting = list(islice(world.tally(app_id, version).buckets[Bucket.SCHEDULED], most))
         report = world.reports.of(app_id, version, now_ms)
         queue = self._queue(app_id)

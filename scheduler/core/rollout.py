@@ -103,7 +103,8 @@ def bounds_of(spec: AppSpec) -> Bounds:
     """Derive the bounds of an app's replacement from its definition.
 
     ``update.order`` startFirst keeps all of ``instances`` serving and adds ``maxParallel`` above;
-    stopFirst adds none and takes ``maxParallel`` away; without an order the capacities decide.
+    stopFirst adds none and takes ``maxParallel`` away; without an order the capacities decide, and
+    ``maxParallel`` allows no more to be away at once.
     An app that must never run twice always stops first.
     """
     wanted, policy = spec.instances, spec.update
@@ -118,7 +119,10 @@ def bounds_of(spec: AppSpec) -> Bounds:
         bounds = Bounds(floor=max(0, wanted - at_a_time), ceiling=max(1, wanted))
     elif policy.order is UpdateOrder.START_FIRST:
         bounds = Bounds(floor=wanted, ceiling=wanted + at_a_time)
-    return evolve(bounds, parallel=policy.max_parallel or sys.maxsize)
+    if policy.max_parallel is None:
+        return bounds
+    floor = max(bounds.floor, wanted - policy.max_parallel)
+    return evolve(bounds, floor=floor, parallel=policy.max_parallel)
 
 
 def with_canaries(bounds: Bounds, wanted: int, canaries: int) -> Bounds:
@@ -160,15 +164,20 @@ def decide(*, wanted: int, bounds: Bounds, new: Side, old: Side) -> Moves:
     return Moves(create=create, end_new=end_new, end_old=end_old)
 
 
-def launch_room(bounds: Bounds, new: Side, old: Side) -> int:
-    """How many waiting instances may be launched now without passing the ceiling.
+def launch_room(bounds: Bounds, new: Side, old: Side, *, is_new: bool) -> int:
+    """How many waiting instances of a side may be launched now without passing the bounds.
 
     Not all that was created may be: an instance goes back to waiting when its task ends, and by
-    then the target may have shrunk below what is still alive.
+    then the target may have shrunk below what is still alive. What waited in the old version may
+    wait in the new one by then, of which only so many may be under way.
     """
     if old.active == 0 and old.alive == 0 and new.doomed == 0:
         return sys.maxsize
-    return max(0, bounds.ceiling - new.alive - old.alive)
+    room = bounds.ceiling - new.alive - old.alive
+    if is_new and (old.active or old.alive):
+        under_way = new.alive - new.doomed - new.serving
+        room = min(room, bounds.parallel - under_way)
+    return max(0, room)
 
 
 def _room(bounds: Bounds, new: Side, old: Side) -> int:

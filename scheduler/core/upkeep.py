@@ -2,7 +2,8 @@
 
 The counting is ``rollout``'s; here the counts are read from the world's tallies, and it is chosen
 *which* instances go. The order is Marathon's (page "Applications", killSelection): first what
-serves nobody, then the healthy ones, the youngest or the oldest first.
+serves nobody, then the healthy ones, the youngest or the oldest first. Where a newer version
+replaces them what is out of sight goes later, for it counts as kept.
 """
 
 from collections import Counter, deque
@@ -13,7 +14,7 @@ from attrs import evolve
 from scheduler.core.app import AppSpec, KillSelection, Operator, port_requests
 from scheduler.core.batch import Batch
 from scheduler.core.effects import AppTerminated
-from scheduler.core.ids import AppId, InstanceId
+from scheduler.core.ids import AppId, InstanceId, Version
 from scheduler.core.instance import Goal
 from scheduler.core.lifecycle import step
 from scheduler.core.records import App, Kind, version_key
@@ -47,6 +48,19 @@ ENDING_ORDER = (
     Bucket.SERVING,
 )
 
+REPLACING_ORDER = (
+    Bucket.DONE,
+    Bucket.SCHEDULED,
+    # None of these counts as kept (``rollout.decide``), so each may go whatever the floor says.
+    Bucket.RECYCLING,
+    Bucket.PENDING,
+    Bucket.UNREACHABLE,
+    Bucket.UNHEALTHY,
+    Bucket.UNPROVEN,
+    Bucket.PROVING,
+    Bucket.SERVING,
+)
+
 NOBODY = Side()
 
 
@@ -70,8 +84,9 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
         moves = evolve(moves, end_old=0)
         world.brake.hold_back(Timer.HELD + app_id)
     if moves.end_old:
-        _end(batch, _first(moves.end_old, old, spec, world), _why_replaced(bounds, spec))
-    _end(batch, _first(moves.end_new, new, spec, world), "scaled down")
+        replaced = _first(moves.end_old, old, spec, world, REPLACING_ORDER)
+        _end(batch, replaced, _why_replaced(bounds, spec))
+    _end(batch, _first(moves.end_new, new, spec, world, ENDING_ORDER), "scaled down")
     for _ in range(moves.create):
         create(batch, app_id, target.config_version)
 
@@ -91,13 +106,17 @@ def _why_replaced(bounds: Bounds, spec: AppSpec) -> str:
     return "replaced by a newer version"
 
 
-def launch_room_of(world: World, app_id: AppId) -> int:
-    """How many waiting instances of an app may be launched now (see ``rollout.launch_room``)."""
+def launch_room_of(world: World, app_id: AppId, version: Version) -> int:
+    """How many waiting instances of a config version of an app may be launched now.
+
+    See ``rollout.launch_room``.
+    """
     target = target_of(world, app_id)
     if target.version is None:
         return 0
-    sides = sides_of(world, app_id, target)
-    return launch_room(stage_of(world, target, *sides), *sides)
+    new, old = sides_of(world, app_id, target)
+    bounds = bounds_at(target.spec, new, old, is_promoted=target.is_promoted)
+    return launch_room(bounds, new, old, is_new=version == target.config_version)
 
 
 def sides_of(world: World, app_id: AppId, target: Target) -> tuple[Side, Side]:
@@ -122,9 +141,12 @@ def bounds_at(spec: AppSpec, new: Side, old: Side, *, is_promoted: bool) -> Boun
     """Say the same of a cluster in which every new instance finds a place: from counts alone."""
     bounds = bounds_of(spec)
     policy = spec.update
+    if spec.is_single_instance:
+        # A canary would be the second copy.
+        return bounds
     if policy is not None and policy.canary_instances and old.active and not is_promoted:
         canaries = min(policy.canary_instances, spec.instances)
-        if policy.auto_pause or new.serving < canaries:
+        if policy.auto_pause or new.serving + new.done < canaries:
             return with_canaries(bounds, spec.instances, canaries)
     return bounds
 
@@ -182,11 +204,13 @@ def _side(tallies: list[Tally], *, is_old: bool = False) -> Side:
     )
 
 
-def _first(count: int, tallies: list[Tally], spec: AppSpec, world: World) -> list[InstanceId]:
+def _first(
+    count: int, tallies: list[Tally], spec: AppSpec, world: World, order: tuple[Bucket, ...]
+) -> list[InstanceId]:
     """Choose ``count`` active instances to end; buckets keep their arrival order."""
     chosen: list[InstanceId] = []
     youngest_first = spec.kill_selection is KillSelection.YOUNGEST_FIRST
-    for bucket in ENDING_ORDER:
+    for bucket in order:
         for tally in tallies:
             if len(chosen) == count:
                 return chosen

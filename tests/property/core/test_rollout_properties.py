@@ -9,21 +9,12 @@ from hypothesis import strategies as st
 from scheduler.core.app import AppSpec, UpdateOrder, UpdatePolicy, UpgradeStrategy
 from scheduler.core.ids import AppId
 from scheduler.core.rollout import Bounds, Moves, Side, bounds_of, decide, launch_room
+from scheduler.core.tally import Bucket
+from scheduler.core.upkeep import ENDING_ORDER, REPLACING_ORDER
 
-ENDING_ORDER = (
-    "scheduled",
-    "done",
-    "unreachable",
-    "recycling",
-    "pending",
-    "unhealthy",
-    "unproven",
-    "serving",
-)
-"""The order in which instances are ended: first what serves nobody."""
 WITHOUT_TASK = {"scheduled", "done", "unreachable"}
 counts = st.integers(0, 6)
-sides = st.builds(Side, **dict.fromkeys([*ENDING_ORDER, "doomed"], counts))
+sides = st.builds(Side, **dict.fromkeys(asdict(Side()), counts))
 shares = st.integers(0, 1000)
 policies = st.none() | st.builds(
     UpdatePolicy,
@@ -65,12 +56,15 @@ class Model:
         return decide(wanted=self.wanted, bounds=self.bounds, new=new, old=old)
 
     def carry_out(self, moves: Moves) -> None:
-        self._end(self.old, moves.end_old)
-        self._end(self.new, moves.end_new)
+        self._end(self.old, moves.end_old, REPLACING_ORDER)
+        self._end(self.new, moves.end_new, ENDING_ORDER)
         self.new["scheduled"] += moves.create
 
-    def _end(self, side: Counter[str], count: int) -> None:
-        for bucket in ENDING_ORDER:
+    def _end(self, side: Counter[str], count: int, order: tuple[Bucket, ...]) -> None:
+        for bucket in order:
+            if bucket is Bucket.PROVING:
+                # Sides do not tell apart those that are proving themselves.
+                continue
             ended = min(count, side[bucket])
             side[bucket] -= ended
             count -= ended
@@ -86,7 +80,8 @@ class Model:
         for bucket in ("pending", "unproven", "unhealthy"):
             self.new["serving"] += self.new[bucket]
             self.new[bucket] = 0
-        launched = min(launch_room(self.bounds, *self.sides), self.new["scheduled"])
+        room = launch_room(self.bounds, *self.sides, is_new=True)
+        launched = min(room, self.new["scheduled"])
         self.new["scheduled"] -= launched
         self.new["pending"] += launched
 
@@ -103,6 +98,22 @@ def test_no_kill_of_ours_goes_below_the_floor(app: AppSpec, new: Side, old: Side
     model.carry_out(model.decide())
     # A new one that has ended as it may holds its place without serving.
     assert model.serving >= min(before, model.bounds.floor - model.new["done"])
+
+
+@given(apps, sides, sides)
+def test_no_old_one_that_may_serve_again_goes_below_the_floor(
+    app: AppSpec, new: Side, old: Side
+) -> None:
+    """One out of sight, say, though another is being ended and comes back."""
+    model = Model(app, new, old)
+
+    def kept() -> int:
+        left = model.sides[1]
+        return left.serving + left.unproven + left.unhealthy + left.unreachable
+
+    before, floor = kept(), model.bounds.floor * bool(app.instances)
+    model.carry_out(model.decide())
+    assert new.serving + new.done + kept() >= min(new.serving + new.done + before, floor)
 
 
 @given(apps, sides, sides)

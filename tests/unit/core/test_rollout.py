@@ -163,15 +163,27 @@ def test_an_app_that_must_not_run_twice_waits_until_the_old_one_has_ended() -> N
 def test_waiting_instances_are_held_back_while_others_are_still_being_ended() -> None:
     """Scaled from five to one: what waits may not start before the surplus is gone."""
     bounds = Bounds(floor=1, ceiling=2)
-    assert launch_room(bounds, Side(scheduled=1, doomed=5), Side()) == 0
-    assert launch_room(bounds, Side(scheduled=1, doomed=1), Side()) == 1
-    assert launch_room(bounds, Side(scheduled=1), Side()) == sys.maxsize
+    assert launch_room(bounds, Side(scheduled=1, doomed=5), Side(), is_new=True) == 0
+    assert launch_room(bounds, Side(scheduled=1, doomed=1), Side(), is_new=True) == 1
+    assert launch_room(bounds, Side(scheduled=1), Side(), is_new=True) == sys.maxsize
+
+
+def test_what_waits_in_the_new_version_is_launched_no_more_than_max_parallel_at_once() -> None:
+    """Lost tasks of the old version wait in the new one: it may be broken."""
+    bounds = bounds_of(app(10, strategy(1.0, 1.0), update=UpdatePolicy(max_parallel=2)))
+    old = Side(serving=5, scheduled=1)
+    assert launch_room(bounds, Side(scheduled=4, pending=1), old, is_new=True) == 1
+    assert launch_room(bounds, Side(scheduled=4, serving=2, unhealthy=2), old, is_new=True) == 0
+    # Those that stay old for now are as good as those that run.
+    assert launch_room(bounds, Side(scheduled=4, unhealthy=2), old, is_new=False) == 13
+    assert launch_room(bounds, Side(scheduled=4, unhealthy=2), Side(), is_new=True) == sys.maxsize
 
 
 @pytest.mark.parametrize(
     ("update", "floor", "ceiling"),
     [
         (UpdatePolicy(), 4, 5),
+        (UpdatePolicy(max_parallel=2), 4, 5),
         (UpdatePolicy(order=UpdateOrder.START_FIRST), 4, 5),
         (UpdatePolicy(order=UpdateOrder.START_FIRST, max_parallel=3), 4, 7),
         (UpdatePolicy(order=UpdateOrder.STOP_FIRST), 3, 4),
@@ -184,6 +196,12 @@ def test_an_update_order_takes_the_place_of_the_capacities(
 ) -> None:
     bounds = bounds_of(app(4, strategy(1.0, 0.0), update=update))
     assert (bounds.floor, bounds.ceiling) == (floor, ceiling)
+
+
+def test_no_more_than_max_parallel_are_away_at_once_whatever_the_capacities_allow() -> None:
+    one_by_one = app(10, strategy(0.0, 0.0), update=UpdatePolicy(max_parallel=2))
+    moves = decide(wanted=10, bounds=bounds_of(one_by_one), new=Side(), old=Side(serving=10))
+    assert moves == Moves(end_old=2)
 
 
 def test_no_more_than_max_parallel_are_under_way_at_once() -> None:

@@ -2,12 +2,20 @@
 
 from attrs import evolve
 
-from scheduler.core.app import AppSpec, HealthCheck, UpdateOrder, UpdatePolicy, UpgradeStrategy
+from scheduler.core.app import (
+    AppSpec,
+    HealthCheck,
+    RestartMode,
+    RestartPolicy,
+    UpdateOrder,
+    UpdatePolicy,
+    UpgradeStrategy,
+)
 from scheduler.core.effects import Accepted, DeploymentFailed, Refusal, Rejected
 from scheduler.core.events import CancelDeployment, ProbeResult, SteerDeployment, Steering, Tick
 from scheduler.core.ids import DeploymentId
 from scheduler.core.instance import CheckResult, Condition, Instance, TaskState
-from tests.unit.core.game import NOW_MS, WEB, Game, facts_in, offer, spec, update
+from tests.unit.core.game import NOW_MS, WEB, Game, facts_in, launched_in, offer, spec, update
 
 CHECK = HealthCheck(path="/", max_consecutive_failures=0)
 
@@ -127,6 +135,56 @@ def test_with_auto_pause_the_canaries_wait_for_an_operators_word() -> None:
     game.run_all()
     assert (len(of(game, "old")), len(of(game, "new"))) == (0, 3)
     assert game.world.deployments == {}
+
+
+def test_an_app_that_must_not_run_twice_has_no_canaries() -> None:
+    game = Game()
+    game.connect()
+    single = spec(
+        labels=(("MARATHON_SINGLE_INSTANCE_APP", "true"),),
+        update=UpdatePolicy(canary_instances=1, auto_pause=True),
+        upgrade_strategy=UpgradeStrategy(0, 0),
+    )
+    game.upsert(single)
+    game.run_all()
+    game.upsert(evolve(single, cmd="new"))
+    game.offer(offer(1))
+    assert game.conditions() == ["Killing"]
+    game.run_all()
+    assert len(of(game, "new")) == 1
+    assert not game.world.deployments
+
+
+def test_a_canary_that_has_done_its_work_is_good() -> None:
+    game = Game()
+    game.connect()
+    job = spec(
+        instances=2,
+        restart_policy=RestartPolicy(mode=RestartMode.ON_FAILURE),
+        update=UpdatePolicy(canary_instances=1),
+    )
+    game.upsert(job)
+    game.run_all()
+    game.upsert(evolve(job, cmd="new"))
+    (canary,) = launched_in(game.offer(offer(1)))
+    game.send(update(canary.task_id, TaskState.FINISHED))
+    game.run_all()
+    assert not game.world.deployments
+    assert len(of(game, "new")) == 1
+
+
+def test_lost_tasks_are_replaced_by_no_more_new_ones_than_may_be_under_way() -> None:
+    game = Game()
+    game.connect()
+    policy = UpdatePolicy(order=UpdateOrder.STOP_FIRST, max_parallel=1)
+    game.upsert(evolve(app("old", None), instances=6))
+    game.run_all()
+    game.upsert(evolve(app("new", policy), instances=6))
+    for one in of(game, "old")[:3]:
+        game.send(update(one.task_id, TaskState.LOST))
+    assert len(launched_in(game.offer(offer(1), offer(2), offer(3)))) == 1
+    game.run_all()
+    assert len(of(game, "new")) == 6
 
 
 def test_while_canaries_are_tried_an_old_task_that_ends_comes_back_old() -> None:

@@ -4,15 +4,26 @@ import pytest
 from attrs import evolve
 
 from scheduler.core import World, resume, settle
-from scheduler.core.app import Constraint, HealthCheck, KillSelection, Operator
+from scheduler.core.app import Constraint, HealthCheck, KillSelection, Operator, UnreachableStrategy
 from scheduler.core.effects import InstanceHealthChanged, Kill
-from scheduler.core.events import ProbeResult
+from scheduler.core.events import KillTasks, ProbeResult
 from scheduler.core.ids import InstanceId
-from scheduler.core.instance import CheckResult, Condition, Goal, Instance
-from tests.unit.core.game import NOW_MS, WEB, Game, agent, effects_in, facts_in, instance, spec
+from scheduler.core.instance import CheckResult, Condition, Goal, Instance, TaskState
+from tests.unit.core.game import (
+    NOW_MS,
+    WEB,
+    Game,
+    agent,
+    effects_in,
+    facts_in,
+    instance,
+    spec,
+    update,
+)
 
 OLDEST = KillSelection.OLDEST_FIRST
 YOUNGEST = KillSelection.YOUNGEST_FIRST
+PATIENT = UnreachableStrategy(inactive_after_s=300, expunge_after_s=600)
 
 
 def aged(number: int) -> Instance:
@@ -113,6 +124,21 @@ def test_what_serves_nobody_goes_before_what_serves() -> None:
     game.put(waiting, lost)
     game.upsert(spec(instances=4, kill_selection=OLDEST))
     assert sorted(game.world.instances) == [f"web.instance-{n}" for n in (6, 7, 8, 9)]
+
+
+def test_one_out_of_sight_does_not_go_for_one_that_is_being_restarted() -> None:
+    """It counts as kept, the other does not: both would be gone, and again with each restart."""
+    game = four(OLDEST)
+    whole = spec(instances=4, kill_selection=OLDEST, unreachable_strategy=PATIENT)
+    game.install(whole)
+    game.connect()
+    restarted, lost = aged(0), aged(1)
+    assert restarted.task_id is not None
+    game.send(KillTasks(game.request(), (restarted.task_id,)))
+    game.send(update(lost.task_id, TaskState.UNREACHABLE))
+    game.upsert(evolve(whole, cmd="new"))
+    assert game.world.instances[restarted.id].goal is Goal.DECOMMISSIONED
+    assert game.world.instances[lost.id].condition is Condition.UNREACHABLE
 
 
 # ------------------------------------------------------------------- health
