@@ -46,6 +46,7 @@ class Follower:
     ) -> None:
         self.confirm: Callable[[TaskId], None] = lambda _: None
         self.is_alive: Callable[[], bool] = lambda: False
+        self.is_frozen: Callable[[], bool] = lambda: False
         self._catalog = catalog
         self._faults = faults
         self._clock = clock
@@ -101,6 +102,9 @@ class Follower:
             return
         o = self._faults.options
         if o.is_discovery_down:
+            return
+        if self.is_frozen():
+            self._sync_in(RETRY_MS)
             return
         if self._faults.chance(o.p_discovery_lost, "discovery does not answer"):
             self._sync_in(RETRY_MS)

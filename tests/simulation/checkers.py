@@ -52,13 +52,25 @@ class Checkers(Watch):
         self.left_mixed: dict[AppId, None] = {}
         """Apps whose last deployment was stopped on its way, as a user asked."""
 
+        self.processes: dict[Epoch, Process] = {}
+        self.proofs: dict[Process, int] = {}
+        """Process → number of the last batch that was committed while it led."""
+        self.unproved: dict[Process, None] = {}
+        """Processes that have lost the connection and not asked the store since."""
+
     # ------------------------------------------------------------- the store
 
     def committed(self, epoch: Epoch, records: Sequence[Record]) -> None:
         self.ledger.committed(epoch, records)
 
+    def proved(self, epoch: Epoch) -> None:
+        process = self.processes[epoch]
+        self.proofs[process] = process.turns.decided
+        self.unproved.pop(process, None)
+
     def loaded(self, process: Process) -> None:
         """S14, S7: nothing is skipped, and a new leader knows all that was ever written."""
+        self.processes[process.epoch] = process
         damage = process.store.damage
         demand(damage is None, "S14", f"epoch {process.epoch} leads in spite of: {damage}")
         for difference in self.ledger.differences(process.world):
@@ -67,10 +79,15 @@ class Checkers(Watch):
     # ------------------------------------------------------------ the process
 
     def subscribing(self, process: Process, framework_id: FrameworkId | None) -> None:
-        """S13: once we have an identity we never ask for another."""
+        """S13: once we have an identity we never ask for another. S6: who has lost the connection
+        to a successor finds out in the store before it takes it back.
+        """
         known = self.ledger.framework
         is_same = known is None or framework_id == known.id or process.epoch < self.ledger.epoch
         demand(is_same, "S13", f"subscribes as {framework_id}, the store says {known}")
+        asks = process.turns._pending is not None
+        is_unaware = process in self.unproved and not asks and is_replaced(process)
+        demand(not is_unaware, "S6", f"{process.name} takes the subscription back")
 
     def posted(self, process: Process, command: ev.Command) -> None:
         if isinstance(command, ev.KillUnknown):
@@ -88,6 +105,8 @@ class Checkers(Watch):
                 offers.pop(event.offer_id, None)
             case ev.Subscribed() | ev.Disconnected():
                 offers.clear()
+                if isinstance(event, ev.Disconnected):
+                    self.unproved[process] = None
             case ev.ReleaseBrake():
                 self.released[process] = None
             case ev.StatusUpdate():
@@ -102,6 +121,10 @@ class Checkers(Watch):
                 pass
 
     def sent(self, process: Process, effect: fx.MesosEffect) -> None:
+        """S1: nothing is sent unless it was committed by the sender while it led."""
+        is_proved = self.proofs.get(process) == process.turns.decided
+        told = f"{process.name} was replaced and sends {type(effect).__name__}"
+        demand(is_proved or not is_replaced(process), "S1", told)
         match effect:
             case fx.Accept():
                 self._check_accept(process, effect)
@@ -410,6 +433,11 @@ class Checkers(Watch):
 
 def _was_healthy(instance: Instance) -> bool:
     return any(check.first_success_ms is not None for check in instance.checks)
+
+
+def is_replaced(process: Process) -> bool:
+    """Whether another was elected since; the process may not know it yet."""
+    return process.epoch < process.store.epoch
 
 
 def _is_given_up(before: Instance | None, after: Instance | None) -> bool:

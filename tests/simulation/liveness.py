@@ -10,7 +10,7 @@ from scheduler.core.instance import Condition
 from scheduler.discovery import is_advertised
 from tests.simulation.catalog import FOREIGN, Catalog
 from tests.simulation.checkers import Checkers
-from tests.simulation.mesos import SimMesos
+from tests.simulation.mesos import SimMesos, Subscription
 from tests.simulation.process import Process
 from tests.simulation.violation import demand
 
@@ -27,17 +27,17 @@ class Liveness:
         self._checkers = checkers
         self._mesos = mesos
         self._catalog = catalog
-        self._leader: Process | None = None
+        self._subscription: Subscription | None = None
         self._offers: dict[OfferId, int] = {}
         self._waiting: dict[tuple[TaskId, Condition, int], int] = {}
 
     def look(self, leader: Process, now_ms: int, healed_ms: int | None) -> None:
         """Look at the leader; ``healed_ms`` is None as long as there are faults."""
-        o = self._mesos.options
-        is_prompt = healed_ms is not None or not (o.p_store_unavailable or o.p_store_unknown)
+        # An outage of the store that began and ended between two looks is within every bound.
+        is_prompt = leader.turns.error is None and not leader.is_frozen
         is_heard = leader.is_alive and leader.world.connected and is_prompt
-        if leader is not self._leader or not is_heard:
-            self._leader = leader
+        if leader.subscription is not self._subscription or not is_heard:
+            self._subscription = leader.subscription
             self._offers = {}
             self._waiting = {}
         if is_heard:

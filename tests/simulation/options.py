@@ -36,6 +36,8 @@ class Options:
     mean_command_ms: float
     mean_task_death_ms: float
     p_two_leaders: float
+    p_freeze: float
+    """A leader stands still for a while instead of dying."""
     clock_jump_ms: int
     discovery: bool
     p_discovery_lost: float
@@ -93,6 +95,7 @@ class Options:
             mean_command_ms=rng.uniform(2_000, 15_000),
             mean_task_death_ms=rate(5_000),
             p_two_leaders=maybe(0.7),
+            p_freeze=maybe(0.4),
             clock_jump_ms=rng.choice([0, 0, 0, 20_000]),
             discovery=rng.random() < 0.5,
             p_discovery_lost=maybe(0.5),

@@ -51,10 +51,16 @@ class WatchedStore(MemoryStore):
         self._written: Sequence[Record] | None = None
         self._spoilt: tuple[tuple[Kind, str], bytes | None, bytes | None] | None = None
 
+    @property
+    def epoch(self) -> int:
+        """The term of who was elected last."""
+        return self._epoch
+
     def commit(self, epoch: Epoch, records: Sequence[Record]) -> None:
         written = self.commits
         try:
             super().commit(epoch, records)
+            self._watch.proved(epoch)
         finally:
             # What is committed again, because its fate was unknown, changes nothing.
             if self.commits > written and records is not self._written:
@@ -126,6 +132,9 @@ class Watch:
 
     def committed(self, epoch: Epoch, records: Sequence[Record]) -> None: ...
 
+    def proved(self, epoch: Epoch) -> None:
+        """A commit was written and told so: at this moment ``epoch`` leads."""
+
     def loaded(self, process: "Process") -> None: ...
 
     def subscribing(self, process: "Process", framework_id: FrameworkId | None) -> None: ...
@@ -183,8 +192,12 @@ class _Outputs:
 class Process:
     """One life of a scheduler, from its election to its death."""
 
-    def __init__(self, around: Surroundings, skew_ms: int) -> None:
-        """Win the election and load; raises CorruptState where it must not lead."""
+    def __init__(self, around: Surroundings, skew_ms: int, late_ms: int = 0) -> None:
+        """Win the election and load; raises CorruptState where it must not lead.
+
+        Its first batch is durable before it subscribes, as in the shell; ``late_ms`` is what it
+        takes beyond that.
+        """
         self.around = around
         self.clock = around.clock
         self.mesos = around.mesos
@@ -192,6 +205,9 @@ class Process:
         self.watch = around.watch
         self.trace = around.trace
         self.skew_ms = skew_ms
+        self.late_ms = late_ms
+        self.frozen_until_ms = 0
+        """Until then it does nothing at all; what it is told waits."""
         self.is_alive = True
         self.crash_in: int | None = None
         """Die after so many further points; None lives on."""
@@ -203,6 +219,8 @@ class Process:
         self._commands: dict[RequestId, ev.Command] = {}
         self._watched: dict[TaskId, _Watched] = {}
         self._timer_ms: int | None = None
+        self._works = False
+        """Whether the rooms have started: health checks, discovery, Mesos."""
         elected = around.store.campaign()
         assert isinstance(elected, Elected)
         self.epoch = elected.epoch
@@ -226,6 +244,7 @@ class Process:
         self.watch.loaded(self)
         self.follower = Follower(around.catalog, around.faults, self.clock, self.epoch, world)
         self.follower.is_alive = lambda: self.is_alive
+        self.follower.is_frozen = lambda: self.is_frozen
         self.follower.confirm = lambda task_id: self.post(ev.Deregistered(task_id))
 
     @property
@@ -240,16 +259,44 @@ class Process:
 
     def start(self) -> None:
         self._guard(lambda: self.turns.begin(self.now_ms))
+        self.wake()
+
+    def _begin_work(self) -> None:
+        """Start the rooms, once the first batch of the term is durable."""
+        if self._works or self.turns.durable == 0:
+            return
+        self._works = True
         for instance in list(self.world.instances.values()):
             self._probe_later(instance)
         if self.around.settings.discovery:
             self.follower.start()
-        self.subscribe()
+        if self.late_ms:
+            self.clock.after(self.late_ms, self.subscribe)
+        else:
+            self.subscribe()
+
+    def hurry(self) -> None:
+        """Be neither late nor frozen any more."""
+        self.frozen_until_ms = self.late_ms = 0
+        if self._works and self.subscription is None:
+            self.subscribe()
         self.wake()
+
+    def freeze(self, until_ms: int) -> None:
+        """Stand still, as a process does that is stopped, or whose machine is."""
+        self.frozen_until_ms = until_ms
+        self.clock.at(until_ms, self.wake)
+
+    @property
+    def is_frozen(self) -> bool:
+        return self.clock.now_ms < self.frozen_until_ms
 
     def subscribe(self) -> None:
         """Subscribe with the stored framework id, again and again until it succeeds."""
         if not self.is_alive or (self.subscription is not None and self.subscription.is_open):
+            return
+        if self.is_frozen:
+            self.clock.at(self.frozen_until_ms, self.subscribe)
             return
         framework = self.world.framework
         framework_id = None if framework is None else framework.id
@@ -277,6 +324,8 @@ class Process:
 
     def wake(self) -> None:
         """Take turns until there is nothing to do now, then sleep until something is due."""
+        if self.is_frozen:
+            return
         for _ in range(1_000):
             if not self.is_alive:
                 return
@@ -293,6 +342,7 @@ class Process:
     def _turn(self) -> None:
         self.turns.turn(self.now_ms)
         self.maybe_crash()
+        self._begin_work()
 
     def _handle(self, batch: Batch, event: ev.Event) -> None:
         self._handled += 1
@@ -392,6 +442,10 @@ class Process:
 
     def _probe(self, task_id: TaskId, watched: "_Watched", *, is_sick: bool) -> None:
         if self._watched.get(task_id) is not watched:
+            return
+        if self.is_frozen:
+            thaw_ms = self.frozen_until_ms
+            self.clock.at(thaw_ms, lambda: self._probe(task_id, watched, is_sick=is_sick))
             return
         instance = self.world.instance_of(task_id)
         if not self.is_alive or instance is None or instance.condition is not Condition.RUNNING:

@@ -52,6 +52,8 @@ CONVERGE_MS = 600_000
 RESTART_MS = 500
 SETTLE_MS = 30_000
 AWAY_MS = 25_000
+RIVAL_LATE_MS = 60_000
+FROZEN_MS = 40_000
 
 
 class Simulation:
@@ -106,6 +108,8 @@ class Simulation:
         )
         self.requests = count(1)
         self.leader: Process | None = None
+        self.former: Process | None = None
+        """A leader that was replaced and may not know it yet."""
         self.skew_ms = 0
         self.end_of_chaos_ms = START_MS + self.options.chaos_ms
         self.healed_ms: int | None = None
@@ -140,8 +144,10 @@ class Simulation:
         self.mesos.heal()
         self.store.restore()
         self.around.blind_until_ms = 0
-        if self.leader is not None:
-            self.leader.crash_in = None
+        for process in (self.former, self.leader):
+            if process is not None:
+                process.crash_in = None
+                process.hurry()
         self.clock.run_until(self.clock.now_ms + SETTLE_MS)
         self.healed_ms = self.clock.now_ms
 
@@ -174,18 +180,18 @@ class Simulation:
             return self.faults.rng.choice([Fault.UNKNOWN_LOST, Fault.UNKNOWN_WRITTEN])
         return Fault.NONE
 
-    def _start_process(self) -> None:
+    def _start_process(self, late_ms: int = 0) -> None:
         if self.options.clock_jump_ms and not self.faults.is_over:
             self.skew_ms = self.faults.rng.randint(-self.options.clock_jump_ms, 0)
         self.trace.note("life", f"a scheduler starts, its clock is off by {self.skew_ms} ms")
         self.clock.after(RESTART_MS, self._supervise)
         try:
-            process = Process(self.around, self.skew_ms)
+            process = Process(self.around, self.skew_ms, late_ms)
         except CorruptState as error:
             self.trace.note("life", f"it refuses to lead: {error}")
             return
-        self.trace.note("life", f"it leads as {process.name}")
-        self.leader = process
+        self.trace.note("life", f"it leads as {process.name}, subscribes {late_ms} ms late")
+        self.former, self.leader = self.leader, process
         self.begin(process)
         process.start()
 
@@ -208,9 +214,16 @@ class Simulation:
         if leader is None or not leader.is_alive:
             return
         rng = self.faults.rng
+        frozen_ms = rng.randint(100, FROZEN_MS)
+        if self.faults.chance(self.options.p_freeze, f"{leader.name} stops for {frozen_ms} ms"):
+            leader.freeze(self.clock.now_ms + frozen_ms)
         if self.faults.chance(self.options.p_two_leaders, "a rival is elected"):
-            # The old one does not know yet; the store and Mesos fence it off.
-            self._start_process()
+            # The old one does not know yet; the store and Mesos fence it off. Until the rival
+            # subscribes it is told all that Mesos has to say.
+            late_ms = rng.choice([0, rng.randint(0, 5_000), rng.randint(0, RIVAL_LATE_MS)])
+            self._start_process(late_ms)
+            return
+        if leader.is_frozen:
             return
         points, delay_ms = rng.randint(1, 12), rng.randint(0, 3_000)
         if self.faults.strike(f"{leader.name} shall die after {points} steps or {delay_ms} ms"):
@@ -240,6 +253,10 @@ class Simulation:
     def _command(self) -> None:
         """Do something a user may do."""
         process = self.leader
+        former = self.former
+        if former is not None and former.is_alive and self.user.random() < 0.3:
+            # Whoever asks a leader that was replaced is answered as little as by a dead one.
+            process = former
         if process is None or not process.is_alive:
             return
         command = self._any_command(process.world)

@@ -41,7 +41,7 @@ from scheduler.core.rollout import Bounds, Side
 from scheduler.core.signals import Cause, Signal
 from scheduler.core.world import Bucket, World
 from scheduler.runtime.committer import Committed
-from scheduler.runtime.turn import Turns
+from scheduler.runtime.turn import Turns, _Pending
 from scheduler.store import Codec, CommitUnknown, CorruptState, MemoryStore, StaleEpoch
 from tests.simulation import process
 from tests.simulation.run import Simulation
@@ -218,6 +218,24 @@ def _(stack: ExitStack) -> None:
         return commit
 
     _wrap(stack, MemoryStore, "commit", make)
+
+
+@_mutant("act-without-asking", "a leader that was replaced and has nothing to store goes on acting")
+def _(stack: ExitStack) -> None:
+    _set(stack, _Pending, "needs_commit", property(lambda pending: bool(pending.records)))
+
+
+@_mutant("disconnect-unasked", "a leader that was replaced takes the subscription back, unawares")
+def _(stack: ExitStack) -> None:
+    def make(real: Any) -> Any:
+        def disconnected(batch: Batch) -> None:
+            before = len(batch.records)
+            real(batch)
+            del batch.records[before:]
+
+        return disconnected
+
+    _wrap(stack, core, "_on_disconnected", make)
 
 
 @_mutant("skip-bad-record", "what cannot be read is lost without a word, and its tasks with it")
