@@ -250,6 +250,9 @@ def _steer(batch: Batch, command: SteerDeployment) -> Answer:
                 rollout = batch.world.rollouts.get(change.app_id)
                 if rollout is not None:
                     batch.put(evolve(rollout, progressed_at_ms=batch.now_ms))
+                for instance in list(batch.world.instances_of(change.app_id)):
+                    if instance.unproven_since_ms is not None:
+                        batch.put(evolve(instance, unproven_since_ms=batch.now_ms))
         case Steering.PROMOTE:
             batch.put(evolve(deployment, promoted=True))
     return Accepted(deployment.version, deployment.id)

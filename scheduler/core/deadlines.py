@@ -54,4 +54,17 @@ def _running_deadline(instance: Instance, spec: AppSpec) -> int | None:
         return instance.healthy_since_ms + policy.min_healthy_s * 1000
     if policy.healthy_deadline_s is None or instance.staged_at_ms is None:
         return None
-    return instance.staged_at_ms + policy.healthy_deadline_s * 1000
+    since_ms = max(instance.staged_at_ms, instance.unproven_since_ms or 0)
+    return since_ms + policy.healthy_deadline_s * 1000
+
+
+def unproven_deadline(instance: Instance, spec: AppSpec) -> int | None:
+    """By when an instance must have proved itself, with however many tasks; None if it need not.
+
+    Each task has ``update.healthyDeadlineSeconds`` of its own before it is killed; the instance
+    has them once, so that a crash loop fails a rollout as well.
+    """
+    policy = spec.update
+    if policy is None or policy.healthy_deadline_s is None or instance.unproven_since_ms is None:
+        return None
+    return instance.unproven_since_ms + policy.healthy_deadline_s * 1000

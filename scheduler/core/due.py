@@ -6,27 +6,18 @@ A key may be outdated, and the same may come more than once: the state decides w
 from collections.abc import Callable
 
 from scheduler.core.batch import Batch
-from scheduler.core.deadlines import deadline_of
+from scheduler.core.deadlines import deadline_of, unproven_deadline
 from scheduler.core.ids import AgentId, AppId, InstanceId, TaskId
-from scheduler.core.instance import Condition, Instance
+from scheduler.core.instance import Condition, Goal
 from scheduler.core.lifecycle import step
-from scheduler.core.reverts import check_progress
+from scheduler.core.patience import unheard_until_ms, unprobed_until_ms
+from scheduler.core.progress import check_progress
 from scheduler.core.signals import Cause, Signal
 from scheduler.core.strays import look_at_stray
+from scheduler.core.targets import target_of
 from scheduler.core.timers import Timer
-from scheduler.core.world import World
 
-UNHEARD_LOOK_MS = 10_000
-"""How often an overdue task is looked at again while nothing can be heard of it."""
-_WAITING_FOR_WORD = frozenset(
-    {
-        Condition.PROVISIONED,
-        Condition.STAGING,
-        Condition.STARTING,
-        Condition.UNREACHABLE,
-        Condition.UNREACHABLE_INACTIVE,
-    }
-)
+_OUT_OF_SIGHT = frozenset({Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE})
 
 
 def pass_deadlines(batch: Batch) -> None:
@@ -46,6 +37,34 @@ def _end_delay(batch: Batch, _key: str) -> None:
 
 def _look_at_rollout(batch: Batch, key: str) -> None:
     check_progress(batch, AppId(key))
+
+
+def _look_at_unproven(batch: Batch, key: str) -> None:
+    """Fail an app's rollout whose new instance is not healthy in time, however often it restarts.
+
+    Only what is to replace others can fail a deployment: one of the version before says nothing
+    against the one that replaces it. A task out of sight has its time again when it returns.
+    """
+    world, instance_id = batch.world, InstanceId(key)
+    instance = world.instances.get(instance_id)
+    if instance is None or instance.condition in _OUT_OF_SIGHT:
+        return
+    spec = world.spec_at(instance.app_id, instance.version)
+    due_ms = unproven_deadline(instance, spec)
+    if due_ms is None or due_ms > batch.now_ms:
+        return
+    target = target_of(world, instance.app_id)
+    is_new = target.version is not None and instance.version == target.config_version
+    if not target.is_rolling or not is_new or instance.goal is not Goal.RUNNING:
+        return
+    unprobed_ms = unprobed_until_ms(world, instance, spec, batch.now_ms)
+    if world.brake.holds:
+        world.brake.hold_back(Timer.UNPROVEN + instance_id)
+    elif unprobed_ms is not None:
+        world.wake_at(unprobed_ms, Timer.UNPROVEN + instance_id)
+    else:
+        reason = f"{instance_id} was not healthy in time (update.healthyDeadlineSeconds)"
+        world.failed_rollouts[instance.app_id] = reason
 
 
 def _look_at_brake(batch: Batch, _key: str) -> None:
@@ -82,28 +101,17 @@ def _look_at_instance(batch: Batch, instance_id: InstanceId) -> None:
     spec = world.spec_at(instance.app_id, instance.version)
     deadline_ms = deadline_of(instance, spec, world.settings)
     is_due = deadline_ms is not None and deadline_ms <= batch.now_ms
-    if is_due and _may_be_unheard(world, instance, batch.now_ms):
-        world.wake_at(max(world.patient_until_ms, batch.now_ms + UNHEARD_LOOK_MS), instance_id)
+    unheard_ms = unheard_until_ms(world, instance, batch.now_ms) if is_due else None
+    if unheard_ms is not None:
+        world.wake_at(unheard_ms, instance_id)
     elif is_due or instance.condition is Condition.RUNNING:
         step(batch, instance, Cause(Signal.DEADLINE))
-
-
-def _may_be_unheard(world: World, instance: Instance, now_ms: int) -> bool:
-    """Whether a task may have spoken while nobody listened, and Mesos was not asked since.
-
-    Its deadline passes only once it has had its say: a task that ran while the scheduler was
-    away must not be ended for a silence that was ours.
-    """
-    if instance.condition not in _WAITING_FOR_WORD:
-        return False
-    if not world.connected:
-        return True
-    return now_ms < world.patient_until_ms and instance.task_id in world.reconciliation.unanswered
 
 
 _ON_TIME: dict[str, Callable[[Batch, str], None]] = {
     Timer.LAUNCH_DELAY: _end_delay,
     Timer.ROLLOUT: _look_at_rollout,
+    Timer.UNPROVEN: _look_at_unproven,
     Timer.BRAKE: _look_at_brake,
     Timer.HELD: _look_at_held,
     Timer.STRAY: _look_at_stray,

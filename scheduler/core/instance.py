@@ -155,6 +155,9 @@ class Instance:
     """All readiness checks have passed for the present task (true when there are none)."""
     proven: bool = False
     """Healthy for as long as ``update.minHealthySeconds`` asks; true when nothing is asked."""
+    unproven_since_ms: int | None = None
+    """When the first task was launched, or came back, that had to be healthy in time
+    (``update.healthyDeadlineSeconds``), if none has proved itself since."""
     spare_until_ms: int | None = None
     """Until when this task, come back after it was replaced, may run beside its replacement."""
     attempts: int = 0

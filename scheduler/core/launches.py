@@ -155,6 +155,8 @@ class _Round:
 
 def _provision(batch: Batch, instance: Instance, placement: Placement, stock: Stock) -> Instance:
     """Store the intent to launch: from here on the task may be alive."""
+    policy = batch.world.spec_at(instance.app_id, instance.version).update
+    has_deadline = policy is not None and policy.healthy_deadline_s is not None
     if batch.world.agents.get(stock.agent.id) != stock.agent:
         batch.put(stock.agent)
     provisioned = evolve(
@@ -163,6 +165,7 @@ def _provision(batch: Batch, instance: Instance, placement: Placement, stock: St
         incarnation=instance.incarnation + 1,
         since_ms=batch.now_ms,
         staged_at_ms=batch.now_ms,
+        unproven_since_ms=(instance.unproven_since_ms or batch.now_ms) if has_deadline else None,
         placement=placement,
     )
     batch.put(provisioned)

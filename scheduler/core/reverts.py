@@ -8,8 +8,8 @@ changed again since is left alone, and an app is removed only if that deployment
 from attrs import evolve
 
 from scheduler.core.batch import Batch
-from scheduler.core.deployment import Action, ActionKind, Change, Deployment
-from scheduler.core.deployments import drop_deployment, is_satisfied
+from scheduler.core.deployment import Change, Deployment
+from scheduler.core.deployments import drop_deployment
 from scheduler.core.effects import (
     Accepted,
     DeploymentDone,
@@ -22,7 +22,6 @@ from scheduler.core.planning import circle_in, imagine, plan
 from scheduler.core.queueing import follow_revert
 from scheduler.core.records import App, RolledBack, Rollout
 from scheduler.core.retention import prune_versions
-from scheduler.core.timers import Timer
 
 
 def deploy(
@@ -97,18 +96,21 @@ def _after(app: App, change: Change) -> App:
 def fail(batch: Batch, app_id: AppId, reason: str) -> None:
     """End an app's deployment that cannot succeed: revert it, or stop it where it is.
 
-    ``update.autoRevert`` decides. A revert that fails itself is not reverted again, and what is
-    stopped stays paused with the reason until an operator resumes or cancels it: nothing that
-    failed goes on by itself.
+    ``update.autoRevert`` decides. A revert that fails itself is not reverted again, nor is an app
+    that is new: there is nothing to go back to, and its definition would be lost. What is stopped
+    stays paused with the reason until an operator resumes or cancels it: nothing that failed goes
+    on by itself.
     """
     deployment = batch.world.deployment_of(app_id)
     if deployment is None or deployment.paused is not None:
         return
     policy = batch.world.spec_of(app_id).update
+    is_created = batch.world.locks[app_id].change.before is None
     may_revert = policy is not None and policy.auto_revert and deployment.reverts is None
-    if may_revert and isinstance(revert(batch, deployment, reason), Accepted):
+    if may_revert and not is_created and isinstance(revert(batch, deployment, reason), Accepted):
         return
     batch.put(evolve(deployment, paused=reason))
+    batch.publish(DeploymentFailed(deployment, reason))
 
 
 def watch_progress(batch: Batch, app_id: AppId, serving: int) -> None:
@@ -128,24 +130,3 @@ def watch_progress(batch: Batch, app_id: AppId, serving: int) -> None:
     is_old = known is not None and known.deployment_id == deployment.id
     if known is None or not is_old or serving > known.serving:
         batch.put(Rollout(app_id, deployment.id, serving, batch.now_ms))
-
-
-def check_progress(batch: Batch, app_id: AppId) -> None:
-    """Fail an app's deployment if it has made no progress for too long. Paused time is free."""
-    world = batch.world
-    rollout = world.rollouts.get(app_id)
-    deployment = world.deployment_of(app_id)
-    if rollout is None or deployment is None or world.live_app(app_id) is None:
-        return
-    policy = world.spec_of(app_id).update
-    if policy is None or policy.progress_deadline_s is None or deployment.paused is not None:
-        return
-    deadline_ms = policy.progress_deadline_s * 1000
-    if batch.now_ms - rollout.progressed_at_ms < deadline_ms:
-        return
-    is_there = is_satisfied(world, Action(ActionKind.SCALE, app_id))
-    if is_there or deployment.current_step != world.locks[app_id].step:
-        # Only others are still under way; should this app fall back, its time runs again.
-        world.wake_at(batch.now_ms + deadline_ms, Timer.ROLLOUT + app_id)
-        return
-    fail(batch, app_id, f"{app_id} made no progress for {policy.progress_deadline_s} s")

@@ -10,6 +10,8 @@ class Timer(StrEnum):
     """``@app@version``: the delay of an app's launches is over."""
     ROLLOUT = "%"
     """``%app``: the app's deployment has a deadline."""
+    UNPROVEN = "+"
+    """``+instance``: a new instance must have proved itself by now."""
     BRAKE = "~"
     """An override of the disaster brake, or its lingering, ends."""
     HELD = "&"

@@ -14,7 +14,8 @@ from scheduler.core.effects import InstanceHealthChanged, Kill, Reconcile, Unhea
 from scheduler.core.events import StatusUpdate
 from scheduler.core.health import Health, health_of, is_serving
 from scheduler.core.ids import AppId, InstanceId, Version, app_path_of
-from scheduler.core.instance import Condition, Goal, Instance
+from scheduler.core.instance import Condition, Goal, Instance, TaskState
+from scheduler.core.patience import unprobed_until_ms
 from scheduler.core.records import Ended, Failure, Kind
 from scheduler.core.signals import Cause, Signal, is_draining
 from scheduler.core.tally import Bucket
@@ -96,6 +97,8 @@ def come_back(batch: Batch, instance: Instance, cause: Cause) -> None:
         task_state=update.state,
         mesos_healthy=instance.mesos_healthy if update.healthy is None else update.healthy,
         addresses=update.addresses or instance.addresses,
+        # What it did while nobody saw it is held against nobody.
+        unproven_since_ms=instance.unproven_since_ms and batch.now_ms,
     )
     put_health(batch, instance, returned)
 
@@ -128,7 +131,7 @@ def crash(batch: Batch, instance: Instance, cause: Cause) -> None:
         return
     counted = restarts.count_attempt(instance, update.state, batch)
     if counted is None:
-        _retire(batch, instance, update.message)
+        retire(batch, instance, cause)
         return
     backoff.penalise(batch, instance.app_id, instance.version)
     end(batch, counted, cause)
@@ -164,7 +167,10 @@ def refuse(batch: Batch, instance: Instance, cause: Cause) -> None:
 
 
 def end(batch: Batch, instance: Instance, cause: Cause) -> None:
-    """The task is over: launch the instance again, or forget it if that is its goal."""
+    """The task is over: launch the instance again, or do what its goal says."""
+    if instance.goal is Goal.STOPPED:
+        retire(batch, instance, cause)
+        return
     message = cause.update.message if cause.update is not None else cause.reason
     app_exists = target_of(batch.world, instance.app_id).version is not None
     is_spare = instance.spare_until_ms is not None
@@ -320,23 +326,13 @@ def look(batch: Batch, instance: Instance, cause: Cause) -> None:
     elif instance.spare_until_ms is not None:
         batch.put(evolve(instance, spare_until_ms=None))
     elif instance.healthy_since_ms is not None:
-        batch.put(evolve(instance, proven=True))
-    elif batch.now_ms < batch.world.patient_until_ms and _was_here_first(batch, instance):
-        # The probes that would have found it healthy have only just begun.
-        batch.world.wake_at(batch.world.patient_until_ms, instance.id)
+        batch.put(evolve(instance, proven=True, unproven_since_ms=None))
+    elif batch.world.brake.holds:
+        batch.world.brake.hold_back(instance.id)
+    elif (look_ms := unprobed_until_ms(batch.world, instance, spec, batch.now_ms)) is not None:
+        batch.world.wake_at(look_ms, instance.id)
     else:
-        reason = "not healthy in time (update.healthyDeadlineSeconds)"
-        target = target_of(batch.world, instance.app_id)
-        if target.is_rolling and target.version and instance.version == target.config_version:
-            # One of the version before says nothing against the one that is to replace it.
-            batch.world.failed_rollouts[instance.app_id] = f"{instance.task_id} was {reason}"
-        start_kill(batch, instance, Cause(Signal.KILL, reason=reason))
-
-
-def _was_here_first(batch: Batch, instance: Instance) -> bool:
-    """Whether the task is older than our connection to Mesos, or our term."""
-    came_ms = batch.world.patient_until_ms - batch.world.settings.launch_confirm_timeout_ms
-    return instance.staged_at_ms is not None and instance.staged_at_ms < came_ms
+        _condemn(batch, instance, "not healthy in time (update.healthyDeadlineSeconds)")
 
 
 def judge(batch: Batch, instance: Instance, _cause: Cause) -> None:
@@ -354,9 +350,25 @@ def judge(batch: Batch, instance: Instance, _cause: Cause) -> None:
         return
     assert instance.task_id is not None
     batch.publish(UnhealthyKill(instance, instance.task_id, reason))
-    start_kill(batch, instance, Cause(Signal.KILL, reason=reason))
+    _condemn(batch, instance, reason)
     forget_ms = batch.world.brake.remember_kill(instance, batch.now_ms)
     batch.world.wake_at(forget_ms, Timer.BRAKE)
+
+
+def _condemn(batch: Batch, instance: Instance, reason: str) -> None:
+    """Kill a running task for its health: an end like any other to its restart policy.
+
+    An app without one is launched again at once, as Marathon does; its checks, with their grace
+    and their intervals, keep such a loop slow.
+    """
+    counted = restarts.count_attempt(instance, TaskState.FAILED, batch)
+    if counted is None:
+        cause = Cause(Signal.KILL, reason=reason, goal=Goal.STOPPED)
+        start_kill(batch, instance, cause)
+        return
+    if batch.world.spec_at(instance.app_id, instance.version).restart_policy is not None:
+        backoff.penalise(batch, instance.app_id, instance.version)
+    start_kill(batch, counted, Cause(Signal.KILL, reason=reason))
 
 
 def fatal_check(instance: Instance, spec: AppSpec) -> str | None:
@@ -383,7 +395,8 @@ def put_health(batch: Batch, before: Instance, after: Instance) -> None:
     proves_at_once = spec.update is None or spec.update.min_healthy_s == 0
     # Proved once for each task: what fails later is the health checks' matter.
     proven = after.proven or (serving and proves_at_once)
-    after = evolve(after, healthy_since_ms=since_ms, proven=proven)
+    unproven_ms = None if proven else after.unproven_since_ms
+    after = evolve(after, healthy_since_ms=since_ms, proven=proven, unproven_since_ms=unproven_ms)
     if after == before:
         return
     batch.put(after)
@@ -448,13 +461,28 @@ def _reschedule(batch: Batch, instance: Instance, *, solo: bool, message: str) -
             last_message=message or None,
             attempts=instance.attempts,
             attempts_since_ms=instance.attempts_since_ms,
+            unproven_since_ms=instance.unproven_since_ms if version == instance.version else None,
         )
     )
     batch.world.revive_wanted = True
 
 
-def _retire(batch: Batch, instance: Instance, message: str) -> None:
-    """Leave an ended instance as it is: its restart policy does not launch it again."""
+def retire(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Leave an ended instance as it is: its restart policy does not launch it again.
+
+    One of the version that is being rolled out fails the rollout, unless it ended well: the place
+    it fills serves nobody.
+    """
+    update = cause.update
+    message = update.message if update is not None else cause.reason
+    target = target_of(batch.world, instance.app_id)
+    is_new = target.version is not None and instance.version == target.config_version
+    has_failed = update is None or update.state is not TaskState.FINISHED
+    if target.is_rolling and is_new and has_failed:
+        batch.world.failed_rollouts[instance.app_id] = (
+            f"{instance.id} has ended and restartPolicy allows no more restarts: "
+            f"{message or instance.kill_reason or 'no reason given'}"
+        )
     batch.put(
         Instance(
             id=instance.id,
@@ -464,7 +492,7 @@ def _retire(batch: Batch, instance: Instance, message: str) -> None:
             incarnation=instance.incarnation,
             since_ms=batch.now_ms,
             created_at_ms=instance.created_at_ms,
-            last_message=message or None,
+            last_message=message or instance.kill_reason or None,
         )
     )
 

@@ -151,6 +151,19 @@ def bounds_at(spec: AppSpec, new: Side, old: Side, *, is_promoted: bool) -> Boun
     return bounds
 
 
+def awaits_promotion(world: World, app_id: AppId) -> bool:
+    """Whether an app's canaries serve and only an operator's word is missing."""
+    target = target_of(world, app_id)
+    policy = None if target.version is None else target.spec.update
+    if policy is None or not policy.auto_pause or not policy.canary_instances:
+        return False
+    if not target.is_rolling or target.is_promoted:
+        return False
+    new, old = sides_of(world, app_id, target)
+    canaries = min(policy.canary_instances, target.instances)
+    return old.active > 0 and new.serving + new.done >= canaries
+
+
 def has_fixed_ports(spec: AppSpec) -> bool:
     """Whether an instance must have certain host ports, which it may find taken."""
     return any(request.host_port for request in port_requests(spec))

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from scheduler.core.app import AppSpec
 from scheduler.core.brake import Brake
-from scheduler.core.deadlines import deadline_of
+from scheduler.core.deadlines import deadline_of, unproven_deadline
 from scheduler.core.deployment import Change, Deployment
 from scheduler.core.events import StatusUpdate
 from scheduler.core.executors import Executors
@@ -260,9 +260,11 @@ class World:
     def bucket_of(self, instance: Instance) -> Bucket:
         """Say what an instance counts as. The order of the rules matters."""
         condition = instance.condition
-        if instance.goal is not Goal.RUNNING:
-            is_done = instance.goal is Goal.STOPPED and condition is Condition.SCHEDULED
-            return Bucket.DONE if is_done else Bucket.DOOMED
+        if instance.goal is Goal.DECOMMISSIONED:
+            return Bucket.DOOMED
+        if instance.goal is Goal.STOPPED:
+            # It fills its place, also while its last task is still being ended.
+            return Bucket.DONE if condition is Condition.SCHEDULED else Bucket.RECYCLING
         if condition is Condition.RUNNING:
             if instance.spare_until_ms is not None:
                 return Bucket.INACTIVE
@@ -306,8 +308,17 @@ class World:
             )
             if deadline_ms is not None:
                 self.wake_at(deadline_ms, instance_id)
+            if value.unproven_since_ms is not None:
+                self._watch_unproven(before, value)
         self._line_up(before, value)
         self._changes.append((before, value))
+
+    def _watch_unproven(self, before: Instance | None, after: Instance) -> None:
+        if before is not None and before.unproven_since_ms == after.unproven_since_ms:
+            return
+        due_ms = unproven_deadline(after, self.spec_at(after.app_id, after.version))
+        if due_ms is not None:
+            self.wake_at(due_ms, Timer.UNPROVEN + after.id)
 
     def _line_up(self, before: Instance | None, after: Instance | None) -> None:
         """Put an instance into its bucket. One that stays in it keeps its place in the line."""

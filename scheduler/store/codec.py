@@ -84,6 +84,7 @@ def _encode_instance(it: Instance) -> bytes:
         attempts=it.attempts,
         attempts_since_ms=it.attempts_since_ms,
         spare_until_ms=it.spare_until_ms,
+        unproven_since_ms=it.unproven_since_ms,
     ).SerializeToString()
 
 
@@ -118,6 +119,7 @@ def _decode_instance(value: bytes) -> Instance:
         attempts=it.attempts,
         attempts_since_ms=it.attempts_since_ms,
         spare_until_ms=it.spare_until_ms if it.HasField("spare_until_ms") else None,
+        unproven_since_ms=it.unproven_since_ms if it.HasField("unproven_since_ms") else None,
     )
 
 

@@ -193,7 +193,7 @@ class CheckResult(_message.Message):
     def __init__(self, alive: _Optional[bool] = ..., consecutive_failures: _Optional[int] = ..., first_success_ms: _Optional[int] = ..., last_success_ms: _Optional[int] = ..., last_failure_ms: _Optional[int] = ..., last_failure_cause: _Optional[str] = ..., relapses: _Optional[int] = ..., consecutive_successes: _Optional[int] = ...) -> None: ...
 
 class Instance(_message.Message):
-    __slots__ = ("id", "app_id", "version", "goal", "condition", "incarnation", "since_ms", "created_at_ms", "placement", "staged_at_ms", "started_at_ms", "healthy_since_ms", "task_state", "checks", "mesos_healthy", "addresses", "kill_reason", "kill_attempts", "deregistered", "unconfirmed_asks", "last_message", "ready", "solo", "proven", "attempts", "attempts_since_ms", "spare_until_ms")
+    __slots__ = ("id", "app_id", "version", "goal", "condition", "incarnation", "since_ms", "created_at_ms", "placement", "staged_at_ms", "started_at_ms", "healthy_since_ms", "task_state", "checks", "mesos_healthy", "addresses", "kill_reason", "kill_attempts", "deregistered", "unconfirmed_asks", "last_message", "ready", "solo", "proven", "attempts", "attempts_since_ms", "spare_until_ms", "unproven_since_ms")
     ID_FIELD_NUMBER: _ClassVar[int]
     APP_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -221,6 +221,7 @@ class Instance(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_SINCE_MS_FIELD_NUMBER: _ClassVar[int]
     SPARE_UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
+    UNPROVEN_SINCE_MS_FIELD_NUMBER: _ClassVar[int]
     id: str
     app_id: str
     version: str
@@ -248,7 +249,8 @@ class Instance(_message.Message):
     attempts: int
     attempts_since_ms: int
     spare_until_ms: int
-    def __init__(self, id: _Optional[str] = ..., app_id: _Optional[str] = ..., version: _Optional[str] = ..., goal: _Optional[str] = ..., condition: _Optional[str] = ..., incarnation: _Optional[int] = ..., since_ms: _Optional[int] = ..., created_at_ms: _Optional[int] = ..., placement: _Optional[_Union[Placement, _Mapping]] = ..., staged_at_ms: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., healthy_since_ms: _Optional[int] = ..., task_state: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[CheckResult, _Mapping]]] = ..., mesos_healthy: _Optional[bool] = ..., addresses: _Optional[_Iterable[str]] = ..., kill_reason: _Optional[str] = ..., kill_attempts: _Optional[int] = ..., deregistered: _Optional[bool] = ..., unconfirmed_asks: _Optional[int] = ..., last_message: _Optional[str] = ..., ready: _Optional[bool] = ..., solo: _Optional[bool] = ..., proven: _Optional[bool] = ..., attempts: _Optional[int] = ..., attempts_since_ms: _Optional[int] = ..., spare_until_ms: _Optional[int] = ...) -> None: ...
+    unproven_since_ms: int
+    def __init__(self, id: _Optional[str] = ..., app_id: _Optional[str] = ..., version: _Optional[str] = ..., goal: _Optional[str] = ..., condition: _Optional[str] = ..., incarnation: _Optional[int] = ..., since_ms: _Optional[int] = ..., created_at_ms: _Optional[int] = ..., placement: _Optional[_Union[Placement, _Mapping]] = ..., staged_at_ms: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., healthy_since_ms: _Optional[int] = ..., task_state: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[CheckResult, _Mapping]]] = ..., mesos_healthy: _Optional[bool] = ..., addresses: _Optional[_Iterable[str]] = ..., kill_reason: _Optional[str] = ..., kill_attempts: _Optional[int] = ..., deregistered: _Optional[bool] = ..., unconfirmed_asks: _Optional[int] = ..., last_message: _Optional[str] = ..., ready: _Optional[bool] = ..., solo: _Optional[bool] = ..., proven: _Optional[bool] = ..., attempts: _Optional[int] = ..., attempts_since_ms: _Optional[int] = ..., spare_until_ms: _Optional[int] = ..., unproven_since_ms: _Optional[int] = ...) -> None: ...
 
 class Delay(_message.Message):
     __slots__ = ("app_id", "version", "delay_ms", "until_ms", "last_failure_ms")

@@ -2,8 +2,9 @@
 
 import pytest
 
-from scheduler.core.app import RestartMode, RestartPolicy
-from scheduler.core.instance import Condition, Goal, TaskState
+from scheduler.core.app import HealthCheck, RestartMode, RestartPolicy
+from scheduler.core.events import ProbeResult
+from scheduler.core.instance import CheckResult, Condition, Goal, TaskState
 from scheduler.core.tally import Bucket
 from tests.unit.core.game import V1, WEB, Game, instance, spec, update
 
@@ -50,6 +51,32 @@ def test_the_mode_decides(policy: RestartPolicy | None, state: TaskState, again:
 def test_attempts_bound_the_restarts_within_the_interval() -> None:
     g = game(RestartPolicy(ALWAYS, attempts=2, interval_s=10_000))
     assert [end(g, FAILED) for _ in range(3)] == [True, True, False]
+
+
+def test_a_task_that_its_checks_condemn_counts_like_one_that_failed() -> None:
+    """Whoever asks the checks: an executor beside the task, or the scheduler."""
+    g = Game()
+    check = HealthCheck(grace_period_s=0, max_consecutive_failures=1)
+    policy = RestartPolicy(ALWAYS, attempts=1, interval_s=3_600)
+    g.install(spec(restart_policy=policy, health_checks=(check,)))
+    g.put(instance(Condition.RUNNING))
+    g.connect()
+    lives = 0
+    while g.only.goal is not Goal.STOPPED:
+        lives += 1
+        assert g.only.task_id is not None
+        failed = CheckResult(alive=False, consecutive_failures=1)
+        g.send(ProbeResult(g.only.task_id, 0, failed))
+        assert g.only.condition is Condition.KILLING
+        (condemned,) = g.world.instances.values()
+        g.send(update(condemned.task_id, TaskState.KILLED))
+        if g.only.goal is Goal.RUNNING:
+            assert g.world.delays, "it backs off like after a failure"
+            g.wait(400_000)
+            g.run_all()
+    assert lives == 2
+    assert g.only.condition is Condition.SCHEDULED
+    assert g.only.last_message == "HTTP check failed 1 times: no cause given"
 
 
 def test_after_the_interval_the_count_begins_anew() -> None:

@@ -96,10 +96,12 @@ FULL_INSTANCE = Instance(
     attempts=2,
     attempts_since_ms=1_764_022_623_005,
     spare_until_ms=1_764_022_623_006,
+    unproven_since_ms=1_764_022_623_007,
 )  # fmt: skip
-# As it was stored before relapses were counted; its golden bytes are from that time.
+# As it was stored by earlier releases; the golden bytes are from their time.
+INSTANCE_WITHOUT_UNPROVEN = evolve(FULL_INSTANCE, unproven_since_ms=None)
 INSTANCE_WITHOUT_RELAPSES = evolve(
-    FULL_INSTANCE,
+    INSTANCE_WITHOUT_UNPROVEN,
     checks=tuple(
         evolve(check, relapses=0, consecutive_successes=0) for check in FULL_INSTANCE.checks
     ),
@@ -135,6 +137,7 @@ SAMPLES: dict[str, Entity] = {
     "deployment": FULL_DEPLOYMENT,
     "deployment, least": Deployment(DeploymentId("d1"), V2, 0, (), ()),
     "instance": FULL_INSTANCE,
+    "instance, without unproven": INSTANCE_WITHOUT_UNPROVEN,
     "instance, checks without relapses": INSTANCE_WITHOUT_RELAPSES,
     "instance, least": Instance(InstanceId("shop_web.instance-2"), WEB, V1),
     "delay": Delay(WEB, V1, 1150, 1_764_022_623_000, 1_764_022_622_000),
