@@ -240,7 +240,7 @@ def _come_up(side: Side) -> Side:
 def _waits(spec: AppSpec, state: _State) -> bool:
     """Whether an approval is what holds the rollout up."""
     now = bounds_at(spec, state.new, state.old, is_promoted=state.is_promoted)
-    return not now.may_end_old
+    return now.old_least > 0
 
 
 # ------------------------------------------------------------ leaps

@@ -19,9 +19,10 @@ from scheduler.core.ids import AgentId, AppId, Version, task_id_of
 from scheduler.core.instance import Condition, Instance, Placement
 from scheduler.core.offers import Place
 from scheduler.core.placement import Stock, Wish, fit
-from scheduler.core.reports import Miss, Reason, Report
+from scheduler.core.reports import Miss, Report
 from scheduler.core.tally import Bucket
-from scheduler.core.upkeep import launch_room_of
+from scheduler.core.timers import Timer
+from scheduler.core.upkeep import all_offers_ms, launch_room_of
 from scheduler.core.world import World
 
 
@@ -105,10 +106,10 @@ class _Round:
             heapq.heappush(queue, (load + 1, free + cpus_milli, index, place))
         if not world.tally(app_id, version).buckets[Bucket.SCHEDULED]:
             world.reports.drop(app_id, version)
-        elif report.latest[Reason.PORTS] and app_id in world.locks:
+        elif report.ports_since_ms is not None and app_id in world.locks:
             # Fixed ports may be held by the old version: its app has to look whether one must go.
-            world.dirty[app_id] = None
-            world.wake_at(now_ms, "")
+            look_ms = max(now_ms, report.ports_since_ms + all_offers_ms(world))
+            world.wake_at(look_ms, Timer.HELD + app_id)
 
     def _queue(self, app_id: AppId) -> list[tuple[int, int, int, Place]]:
         """Order the agents for one app: few of its instances first, then much room first."""

@@ -60,6 +60,8 @@ class Report:
     last_unused_ms: int | None = None
     attempt: Counter[Reason] = field(factory=Counter)
     """Refusals since it began to wait."""
+    ports_since_ms: int | None = None
+    """When an offer was first refused for its ports."""
     latest: Counter[Reason] = field(factory=Counter)
     """Refusals in the latest round of offers."""
     latest_processed: int = 0
@@ -83,6 +85,8 @@ class Report:
         self.last_unused_ms = now_ms
         self.attempt[miss.reason] += 1
         self.latest[miss.reason] += 1
+        if miss.reason is Reason.PORTS and self.ports_since_ms is None:
+            self.ports_since_ms = now_ms
         if self.nearest is None or miss.depth >= self.nearest.depth:
             self.nearest = miss
         self.unused_offers.append((offer, miss.reason, now_ms))

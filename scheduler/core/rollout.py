@@ -82,8 +82,8 @@ class Bounds:
     """Most new instances that may be under way at once."""
     new_most: int = sys.maxsize
     """Most new instances at all: the canaries, until they are approved."""
-    may_end_old: bool = True
-    """Whether old instances may go that are still wanted; those beyond it always may."""
+    old_least: int = 0
+    """Fewest old instances that stay, whoever else serves: all that are wanted, for canaries."""
 
 
 def floor_of(wanted: int, strategy: UpgradeStrategy) -> int:
@@ -129,12 +129,16 @@ def with_canaries(bounds: Bounds, wanted: int, canaries: int) -> Bounds:
     """Narrow the bounds to the first stage: the canaries run beside all that is wanted, old."""
     most = min(canaries, wanted)
     ceiling = max(bounds.ceiling, wanted + most)
-    return evolve(bounds, ceiling=ceiling, new_most=most, may_end_old=False)
+    return evolve(bounds, ceiling=ceiling, new_most=most, old_least=wanted)
 
 
 def stop_first(bounds: Bounds) -> Bounds:
-    """Let one more old instance go: the new ones need what it holds (a fixed port, say)."""
-    return evolve(bounds, floor=max(0, bounds.floor - 1))
+    """Let one more old instance go: the new ones need what it holds (a fixed port, say).
+
+    Canaries that find no place beside the old ones take the places of as many.
+    """
+    old_least = max(0, bounds.old_least - bounds.new_most)
+    return evolve(bounds, floor=max(0, bounds.floor - 1), old_least=old_least)
 
 
 def decide(*, wanted: int, bounds: Bounds, new: Side, old: Side) -> Moves:
@@ -158,9 +162,8 @@ def decide(*, wanted: int, bounds: Bounds, new: Side, old: Side) -> Moves:
     kept = old.serving + old.unproven + old.unhealthy + old.unreachable
     spare = max(0, new.serving + done + kept - bounds.floor)
     end_old = min(old.active, old.active - kept + spare) if wanted else old.active
-    if not bounds.may_end_old:
-        # An app that is made smaller as well: what nobody wants would take the canaries' room.
-        end_old = min(end_old, max(0, old.active - wanted))
+    # Those beyond the least go: they would take the canaries' room, of an app made smaller as well.
+    end_old = min(end_old, max(0, old.active - bounds.old_least))
     return Moves(create=create, end_new=end_new, end_old=end_old)
 
 

@@ -15,7 +15,8 @@ class Timer(StrEnum):
     BRAKE = "~"
     """An override of the disaster brake, or its lingering, ends."""
     HELD = "&"
-    """``&app``: the brake that held up the replacement of the app's instances has let go."""
+    """``&app``: what held up the replacement of the app's instances may have let go: the brake, or
+    offers that were still to come."""
     STRAY = "!"
     """``!task``: a stray is to be killed once more, or the brake that spared it has let go."""
     SIGHT = "^"

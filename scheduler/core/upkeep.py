@@ -15,10 +15,9 @@ from scheduler.core.app import AppSpec, KillSelection, Operator, port_requests
 from scheduler.core.batch import Batch
 from scheduler.core.effects import AppTerminated
 from scheduler.core.ids import AppId, InstanceId, Version
-from scheduler.core.instance import Goal
+from scheduler.core.instance import Condition, Goal
 from scheduler.core.lifecycle import step
 from scheduler.core.records import App, Kind, version_key
-from scheduler.core.reports import Reason
 from scheduler.core.reverts import watch_progress
 from scheduler.core.rollout import (
     Bounds,
@@ -61,6 +60,9 @@ REPLACING_ORDER = (
     Bucket.SERVING,
 )
 
+ALL_OFFERS_REVIVES = 3
+"""In how many intervals of REVIVE every agent that has room makes an offer."""
+
 NOBODY = Side()
 
 
@@ -75,17 +77,20 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
     new, old = _sides(world, app_id, target)
     sides = _side(new), _side(old, is_old=True)
     spec = target.spec
-    bounds = stage_of(world, target, *sides)
+    bounds = bounds_at(spec, *sides, is_promoted=target.is_promoted)
     watch_progress(batch, app_id, sides[0].serving)
     moves = decide(wanted=target.instances, bounds=bounds, new=sides[0], old=sides[1])
+    replaced = _first(moves.end_old, old, spec, world, REPLACING_ORDER)
+    why = "replaced by a newer version"
+    if not replaced and is_kept_out(batch, target, *sides):
+        replaced = _in_the_way(world, target, bounds, sides, old)
+        why = "stopped first: its fixed ports are needed by the newer version"
     if target.is_paused:
-        moves = evolve(moves, create=0, end_old=0)
-    elif moves.end_old and world.brake.holds:
-        moves = evolve(moves, end_old=0)
+        moves, replaced = evolve(moves, create=0), []
+    elif replaced and world.brake.holds:
+        replaced = []
         world.brake.hold_back(Timer.HELD + app_id)
-    if moves.end_old:
-        replaced = _first(moves.end_old, old, spec, world, REPLACING_ORDER)
-        _end(batch, replaced, _why_replaced(bounds, spec))
+    _end(batch, replaced, why)
     _end(batch, _first(moves.end_new, new, spec, world, ENDING_ORDER), "scaled down")
     for _ in range(moves.create):
         create(batch, app_id, target.config_version)
@@ -96,14 +101,8 @@ def is_held_up(world: World, app_id: AppId, target: Target) -> bool:
     if not world.brake.holds:
         return False
     new, old = sides_of(world, app_id, target)
-    bounds = stage_of(world, target, new, old)
+    bounds = bounds_at(target.spec, new, old, is_promoted=target.is_promoted)
     return decide(wanted=target.instances, bounds=bounds, new=new, old=old).end_old > 0
-
-
-def _why_replaced(bounds: Bounds, spec: AppSpec) -> str:
-    if bounds.floor < bounds_of(spec).floor:
-        return "stopped first: its fixed ports are needed by the newer version"
-    return "replaced by a newer version"
 
 
 def launch_room_of(world: World, app_id: AppId, version: Version) -> int:
@@ -125,20 +124,8 @@ def sides_of(world: World, app_id: AppId, target: Target) -> tuple[Side, Side]:
     return _side(new), _side(old, is_old=True)
 
 
-def stage_of(world: World, target: Target, new: Side, old: Side) -> Bounds:
-    """Say what a replacement must keep to now: canaries first, then the app's own bounds.
-
-    New instances that fixed ports of old ones keep out everywhere can only come when an old one
-    goes first, whatever the floor says; one at a time.
-    """
-    bounds = bounds_at(target.spec, new, old, is_promoted=target.is_promoted)
-    if bounds.may_end_old and old.active and is_kept_out(world, target, new, old):
-        return stop_first(bounds)
-    return bounds
-
-
 def bounds_at(spec: AppSpec, new: Side, old: Side, *, is_promoted: bool) -> Bounds:
-    """Say the same of a cluster in which every new instance finds a place: from counts alone."""
+    """Say what a replacement must keep to now: canaries first, then the app's own bounds."""
     bounds = bounds_of(spec)
     policy = spec.update
     if spec.is_single_instance:
@@ -169,15 +156,50 @@ def has_fixed_ports(spec: AppSpec) -> bool:
     return any(request.host_port for request in port_requests(spec))
 
 
-def is_kept_out(world: World, target: Target, new: Side, old: Side) -> bool:
-    """Whether waiting new instances find their fixed ports taken on every agent that is left."""
+def is_kept_out(batch: Batch, target: Target, new: Side, old: Side) -> bool:
+    """Whether waiting new instances find their fixed ports taken on every agent that is left.
+
+    Offers come one by one: until all agents had the time to make theirs, another may have room.
+    """
+    world = batch.world
     assert target.version is not None
-    if not has_fixed_ports(target.spec):
+    if not old.active or not new.scheduled or not world.connected:
         return False
-    report = world.reports.by_class.get((target.version.app_id, target.config_version))
-    is_refused = report is not None and report.latest[Reason.PORTS] > 0
-    under_way = new.pending + new.unproven + new.unhealthy + new.doomed + old.doomed
-    return is_refused and new.scheduled > 0 and under_way == 0
+    key = target.version.app_id, target.config_version
+    report, delay = world.reports.by_class.get(key), world.delays.get(key)
+    if report is None or report.ports_since_ms is None or not has_fixed_ports(target.spec):
+        return False
+    is_delayed = delay is not None and batch.now_ms < delay.until_ms
+    going = new.doomed + new.recycling + old.doomed + old.recycling
+    under_way = new.pending + new.unproven + new.unhealthy + going
+    all_answered_ms = report.ports_since_ms + all_offers_ms(world)
+    return all_answered_ms <= batch.now_ms and not is_delayed and under_way == 0
+
+
+def all_offers_ms(world: World) -> int:
+    """Say in what time every agent that has room makes an offer: REVIVE was called and answered."""
+    return ALL_OFFERS_REVIVES * world.settings.revive_interval_ms
+
+
+def _in_the_way(
+    world: World, target: Target, bounds: Bounds, sides: tuple[Side, Side], old: list[Tally]
+) -> list[InstanceId]:
+    """Find an old instance that has to go first, whatever the floor says, for its fixed ports.
+
+    One at a time, and none if what keeps the new ones out is somebody else's.
+    """
+    bounds = stop_first(bounds)
+    moves = decide(wanted=target.instances, bounds=bounds, new=sides[0], old=sides[1])
+    if not moves.end_old:
+        return []
+    ports = [request.host_port for request in port_requests(target.spec) if request.host_port]
+    for instance_id in _first(sides[1].active, old, target.spec, world, REPLACING_ORDER):
+        instance = world.instances[instance_id]
+        held = () if instance.placement is None else instance.placement.host_ports
+        # What is out of sight would not show that it has gone.
+        if instance.condition is not Condition.UNREACHABLE and any(p in held for p in ports):
+            return [instance_id]
+    return []
 
 
 def _sides(world: World, app_id: AppId, target: Target) -> tuple[list[Tally], list[Tally]]:

@@ -498,7 +498,7 @@ def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def decide(*, wanted: int, bounds: Bounds, new: Side, old: Side) -> Any:
             moves = real(wanted=wanted, bounds=bounds, new=new, old=old)
-            return moves if bounds.may_end_old else evolve(moves, end_old=0)
+            return evolve(moves, end_old=0) if bounds.old_least else moves
 
         return decide
 

@@ -26,6 +26,7 @@ from scheduler.core.ids import AgentId, AppId, InstanceId
 from scheduler.core.instance import Condition, TaskState
 from scheduler.core.invariants import check
 from scheduler.core.records import put
+from scheduler.core.upkeep import all_offers_ms
 from scheduler.core.wishes import Upsert
 from tests.unit.core.game import (
     WEB,
@@ -156,6 +157,9 @@ def test_a_fixed_port_taken_on_every_agent_does_not_lock_an_upgrade_up() -> None
     game.upsert(evolve(whole, cmd="two"))
     game.offer(*(offer(number) for number in (1, 2, 3)))
     assert {"InsufficientPorts": 3} in [dict(block.refusals) for block in game.blocks]
+    for _ in range(3):
+        game.run_all()
+        game.wait_stepwise(all_offers_ms(game.world))
     game.run_all()
     assert not game.world.deployments
     assert {game.world.spec_at(one.app_id, one.version).cmd for one in game.running()} == {"two"}
