@@ -97,6 +97,12 @@ class Connection:
         self.writer.close()
 
 
+async def listed(address: str, framework_id: str) -> Json | None:
+    """Return what the master tells of a framework that is not over."""
+    frameworks = (await request(address, "GET", "/frameworks")).json["frameworks"]
+    return next((f for f in frameworks if f["id"] == framework_id), None)
+
+
 async def request(
     address: str,
     method: str,
@@ -131,6 +137,7 @@ class Scheduler:
         self.acknowledges = True
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._acknowledging: list[asyncio.Task[None]] = []
         self._stream: Connection | None = None
         self._calls: Connection | None = None
 
@@ -204,7 +211,9 @@ class Scheduler:
         """Acknowledge an update that wants it, in the background."""
         if "uuid" in status:
             body = {k: status[k] for k in ("agent_id", "task_id", "uuid")}
-            self._tasks.append(asyncio.ensure_future(self._send_acknowledge(body)))
+            sending = asyncio.ensure_future(self._send_acknowledge(body))
+            self._acknowledging.append(sending)
+            self._tasks.append(sending)
 
     async def _send_acknowledge(self, body: Json) -> None:
         # A master that went away is no matter: the agent sends the update again.
@@ -241,6 +250,10 @@ class Scheduler:
             tail = json.dumps(self.events[-4:])[-3000:]
             raise AssertionError(f"never came: {what or found}; last events: {tail}") from None
 
+    async def wait_acknowledged(self) -> None:
+        """Wait until the master has taken every acknowledgement that was sent."""
+        await asyncio.gather(*self._acknowledging)
+
     async def wait_closed(self) -> None:
         await self.wait(lambda: self.is_closed, "end of stream")
 
@@ -264,9 +277,17 @@ class Scheduler:
         bodies = [b["status"] for b in self.of("UPDATE")]
         return [s for s in bodies if s["task_id"]["value"] == task_id]
 
+    def updates(self, task_id: str) -> list[Json]:
+        """Return the statuses received of a task; one that came again counts once.
+
+        The agent of a busy machine may find that its acknowledgement is late.
+        """
+        each = {s.get("uuid", n): s for n, s in enumerate(self.statuses(task_id))}
+        return list(each.values())
+
     def states(self, task_id: str) -> list[str]:
         """Return the states received of a task."""
-        return [s["state"] for s in self.statuses(task_id)]
+        return [s["state"] for s in self.updates(task_id)]
 
     async def wait_state(self, task_id: str, state: str, since: int = 0) -> Json:
         """Wait for a status of a task, beyond the first `since` of it."""

@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pytest
 import structlog
+from attrs import evolve
 
 from scheduler.local import Cluster, Timing, make_agent_configs
 from tests.contract.mesos.client import Json, Scheduler, framework_info
+from tests.support import free_ports
 
-FAST = Timing(
-    allocation_interval_s=0.2,
-    agent_timeout_s=4.0,
-    update_retry_s=1.0,
-    executor_reregistration_timeout_s=2.0,
+# Executors come back to their agent at a moment of their own choice.
+TIMING = Timing(
+    allocation_interval_s=0.2, update_retry_s=1.0, executor_reregistration_timeout_s=30.0
+)
+agents_are_soon_missed = pytest.mark.parametrize(
+    "embedded", [{"agent_timeout_s": 4.0}], indirect=True, ids=["4s"]
 )
 
 
@@ -30,12 +33,17 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.fixture
-async def embedded(mesos_master: str | None, tmp_path: Path) -> AsyncIterator[Cluster | None]:
-    """The embedded cluster, or None where a real master is tested."""
+async def embedded(
+    request: pytest.FixtureRequest, mesos_master: str | None, tmp_path: Path
+) -> AsyncIterator[Cluster | None]:
+    """The embedded cluster, or None where a real master is tested; its parameter changes TIMING."""
     if mesos_master is not None:
         yield None
         return
-    async with Cluster(make_agent_configs(2, cpus=8), work_dir=tmp_path, timing=FAST) as cluster:
+    timing = evolve(TIMING, **getattr(request, "param", {}))
+    (port,) = free_ports(1)
+    agents = make_agent_configs(2, cpus=8)
+    async with Cluster(agents, port=port, work_dir=tmp_path, timing=timing) as cluster:
         yield cluster
 
 

@@ -39,9 +39,10 @@ async def test_a_task_that_fails_its_check_is_killed(subscribe: Subscribe) -> No
     await scheduler.call("ACCEPT", launch([offer], [info]))
     killed = await scheduler.wait_state("ill", "TASK_KILLED")
     assert killed["healthy"] is False
-    failing = [s for s in scheduler.statuses("ill") if s.get("healthy") is False]
+    updates = scheduler.updates("ill")
+    failing = [s for s in updates if s.get("healthy") is False]
     assert [s["state"] for s in failing] == ["TASK_RUNNING", "TASK_RUNNING", "TASK_KILLED"]
-    assert "healthy" not in scheduler.statuses("ill")[-2]
+    assert "healthy" not in updates[-2]
     assert scheduler.states("ill")[-2:] == ["TASK_KILLING", "TASK_KILLED"]
 
 

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from scheduler.local import Cluster
-from tests.contract.mesos.client import Json, Scheduler, framework_info, launch, request, task
-from tests.contract.mesos.conftest import Subscribe
+from tests.contract.mesos.client import Json, Scheduler, launch, request, task
+from tests.contract.mesos.conftest import Subscribe, agents_are_soon_missed
 
 OLD = [{"type": c} for c in ("MULTI_ROLE",)]
 
@@ -39,6 +39,7 @@ async def test_an_agent_that_dies_and_returns_in_time_is_hardly_noticed(
     await scheduler.wait_state("quick.1", "TASK_KILLED")
 
 
+@agents_are_soon_missed
 @pytest.mark.parametrize("how", ["killed", "partitioned"])
 async def test_tasks_of_a_silent_agent_are_unreachable_and_come_back_to_life(
     subscribe: Subscribe, cluster: Cluster, how: str
@@ -72,6 +73,7 @@ async def test_tasks_of_a_silent_agent_are_unreachable_and_come_back_to_life(
     await scheduler.wait_state("aware.1", "TASK_KILLED")
 
 
+@agents_are_soon_missed
 async def test_a_framework_that_is_not_partition_aware_hears_of_lost_tasks(
     subscribe: Subscribe, cluster: Cluster
 ) -> None:
@@ -185,33 +187,28 @@ async def test_a_restarted_master_waits_for_its_agents_before_it_answers(
 ) -> None:
     first = await subscribe("restart")
     agent = await _run_on(first, 0, cluster, "restart.1")
-    restart = asyncio.ensure_future(cluster.restart_master(agents_return_after_s=1.0))
+    for index in range(2):
+        cluster.partition_agent(index)
+    await cluster.restart_master()
     await first.wait_closed()
-    second = Scheduler(cluster.master_address)
-    info = framework_info("restart", id={"value": first.framework_id})
-    async with asyncio.timeout(10):
-        while not second.stream_id:
-            try:
-                await second.subscribe(info)
-            except OSError:
-                await asyncio.sleep(0.05)
+    second = await subscribe("restart", id={"value": first.framework_id})
     known = {"task_id": {"value": "restart.1"}, "agent_id": agent}
     never = {"task_id": {"value": "never"}}
-    await second.wait(lambda: second.of("SUBSCRIBED"))
     assert second.framework_id == first.framework_id
     await second.call("RECONCILE", {"tasks": [known, never]})
+    for index in range(2):
+        await cluster.return_agent(index)
     await second.new_offers(0)
     reasons = [b["status"].get("reason") for b in second.of("UPDATE")]
     assert "REASON_RECONCILIATION" not in reasons
-    await restart
     await second.call("RECONCILE", {"tasks": [known, never]})
     await second.wait_state("restart.1", "TASK_RUNNING")
     await second.wait_state("never", "TASK_UNKNOWN")
     await second.call("KILL", {"task_id": {"value": "restart.1"}})
     await second.wait_state("restart.1", "TASK_KILLED")
-    await second.close()
 
 
+@agents_are_soon_missed
 async def test_an_agent_that_a_restarted_master_waits_for_in_vain_is_unreachable(
     subscribe: Subscribe, cluster: Cluster
 ) -> None:

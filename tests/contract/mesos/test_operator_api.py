@@ -17,6 +17,7 @@ from tests.contract.mesos.client import (
     task,
 )
 from tests.contract.mesos.conftest import Subscribe
+from tests.support import eventually
 
 TRACE = Path(__file__).parents[2] / "traces" / "14-operator-api.jsonl"
 
@@ -47,7 +48,7 @@ async def _run(scheduler: Scheduler) -> Json:
     await scheduler.call("ACCEPT", launch([offer], infos))
     await scheduler.wait_state("op.1", "TASK_RUNNING")
     await scheduler.wait_state("op.2", "TASK_FINISHED")
-    await asyncio.sleep(0.5)
+    await scheduler.wait_acknowledged()
     return {**offer, "port": first}
 
 
@@ -178,7 +179,13 @@ async def test_a_tasks_output_can_be_read_on_its_agent(
     browsed = (await request(agent, "GET", f"/files/browse?path={directory}")).json
     assert {Path(f["path"]).name for f in browsed} >= {"stdout", "stderr"}
     path = f"/files/read?path={directory}/stdout&offset=0&length=100"
-    assert (await request(agent, "GET", path)).json == {"data": "hello\n", "offset": 0}
+
+    async def output() -> Json | None:
+        read = (await request(agent, "GET", path)).json
+        return read if read["data"] else None
+
+    # A task counts as running a moment before its shell has written anything.
+    assert (await eventually(output, what="output")) == {"data": "hello\n", "offset": 0}
     size = (await request(agent, "GET", f"/files/read?path={directory}/stdout")).json
     assert size == {"data": "", "offset": 6}
     call = {"type": "READ_FILE", "read_file": {"path": f"{directory}/stdout", "offset": 1}}

@@ -6,8 +6,9 @@ import time
 import pytest
 
 from scheduler.local import Cluster
-from tests.contract.mesos.client import Scheduler, framework_info, launch, request, task
+from tests.contract.mesos.client import Scheduler, framework_info, launch, listed, task
 from tests.contract.mesos.conftest import Subscribe
+from tests.support import eventually
 
 
 async def test_a_stream_begins_with_subscribed_and_a_heartbeat(subscribe: Subscribe) -> None:
@@ -186,7 +187,11 @@ async def test_a_framework_without_failover_timeout_is_removed_at_once(
     await scheduler.call("ACCEPT", launch([offer], [task("gone.1", offer["agent_id"])]))
     await scheduler.wait_state("gone.1", "TASK_RUNNING")
     scheduler.close_stream()
-    await asyncio.sleep(0.5)
+
+    async def is_removed() -> bool:
+        return await listed(address, scheduler.framework_id) is None
+
+    await eventually(is_removed, what="the master has noticed")
     again = Scheduler(address)
     await again.subscribe(framework_info("gone", id={"value": scheduler.framework_id}))
     await again.wait_closed()
@@ -194,15 +199,18 @@ async def test_a_framework_without_failover_timeout_is_removed_at_once(
 
 
 async def test_a_short_failover_timeout_is_kept(subscribe: Subscribe, address: str) -> None:
-    scheduler = await subscribe("short", failover_timeout=1.0)
-    scheduler.close_stream()
-    await asyncio.sleep(0.3)
-    state = (await request(address, "GET", "/frameworks")).json
-    mine = next(f for f in state["frameworks"] if f["id"] == scheduler.framework_id)
+    long = await subscribe("long", failover_timeout=600.0)
+    short = await subscribe("short", failover_timeout=1.0)
+    for scheduler in (long, short):
+        scheduler.close_stream()
+
+    async def is_removed() -> bool:
+        return await listed(address, short.framework_id) is None
+
+    await eventually(is_removed, what="its time is over")
+    mine = await listed(address, long.framework_id)
+    assert mine is not None
     assert (mine["active"], mine["connected"], mine["recovered"]) == (False, False, False)
-    await asyncio.sleep(2)
-    state = (await request(address, "GET", "/frameworks")).json
-    assert scheduler.framework_id not in {f["id"] for f in state["frameworks"]}
 
 
 async def test_only_agents_of_the_home_region_are_offered_to_the_unaware(tmp_path: object) -> None:
