@@ -59,7 +59,7 @@ def draining(instance: Instance) -> Instance:
 class ConsulView:
     """What others see in Consul, asked through a client of its own."""
 
-    def __init__(self, url: str, timeout_s: float = 10) -> None:
+    def __init__(self, url: str, timeout_s: float = 60) -> None:
         host, _, port = url.removeprefix("http://").partition(":")
         self.client = consul.Consul(host=host, port=int(port), connections_timeout=timeout_s)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import inspect
+import itertools
 import json
 import os
 import signal
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from scheduler.local.port_blocks import PortBlocks
 
 
 async def eventually(probe: Callable[[], Any], *, what: str, deadline_s: float = 30) -> Any:
@@ -35,12 +38,33 @@ async def eventually(probe: Callable[[], Any], *, what: str, deadline_s: float =
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago, all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    """Return ports that stay free until somebody who was told of them takes them, all different.
+
+    They come from blocks that this process has claimed as clusters claim theirs, below the ports
+    that Linux gives to outgoing connections; none is given twice. A port that is merely free at
+    the moment may be taken before it is used, or while its server restarts.
+    """
+    return list(itertools.islice(filter(_is_free, _ports), count))
+
+
+def _claim_ports() -> Iterator[int]:
+    blocks = PortBlocks()
+    while True:
+        first, last = blocks.claim(1)
+        yield from range(first, last + 1)
+
+
+_ports = _claim_ports()
+
+
+def _is_free(port: int) -> bool:
+    """Tell whether nobody listens there who claims no ports."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @contextlib.contextmanager

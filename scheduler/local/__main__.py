@@ -37,6 +37,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--heartbeat-interval", type=float, default=15.0, help="seconds")
     parser.add_argument("--agent-timeout", type=float, default=75.0, help="seconds")
     parser.add_argument("--update-retry", type=float, default=10.0, help="seconds")
+    parser.add_argument("--executor-timeout", type=float, default=2.0, help="seconds")
     parser.add_argument("--virtual-start-delay", type=float, default=0.0, help="seconds")
     parser.add_argument("--executor", help="command that starts the executor of command tasks")
     return parser.parse_args(arguments)
@@ -61,6 +62,7 @@ def _make_cluster(options: argparse.Namespace) -> Cluster:
             heartbeat_interval_s=options.heartbeat_interval,
             agent_timeout_s=options.agent_timeout,
             update_retry_s=options.update_retry,
+            executor_reregistration_timeout_s=options.executor_timeout,
             virtual_start_delay_s=options.virtual_start_delay,
         ),
     )

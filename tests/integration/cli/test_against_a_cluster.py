@@ -145,9 +145,10 @@ async def test_a_group_is_deployed_when_its_tasks_say_that_they_are_ready(
     assert "/shop" not in run(home, "group", "list")
 
 
-def test_what_a_task_wrote_can_be_read(home: Path, tmp_path: Path) -> None:
+async def test_what_a_task_wrote_can_be_read(home: Path, tmp_path: Path) -> None:
     deploy(home, tmp_path, id="/talker")
-    assert "started" in run(home, "app", "logs", "talker")
+    # It counts as running a moment before its shell has written anything.
+    await eventually(lambda: "started" in run(home, "app", "logs", "talker"), what="its output")
     run(home, "app", "remove", "talker", "--wait")
 
 
@@ -164,14 +165,16 @@ async def test_what_a_task_wrote_before_it_failed_can_be_read(home: Path, tmp_pa
     run(home, "app", "remove", "crash", "--wait")
 
 
-def test_an_app_that_does_not_fit_is_explained_and_can_be_cancelled(
+async def test_an_app_that_does_not_fit_is_explained_and_can_be_cancelled(
     home: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "app.json"
     path.write_text(json.dumps({**APP, "id": "/giant", "cpus": 1000}))
     waited = run(home, "app", "deploy", "--wait", "--timeout", "4", str(path), code=5)
     assert "/giant: 0 of 1 running" in waited
-    assert "not enough cpus on any agent" in run(home, "queue")
+    await eventually(
+        lambda: "not enough cpus on any agent" in run(home, "queue"), what="offers were refused"
+    )
     (deployment,) = shown(home, "deployment", "list")
     locked = run(home, "app", "scale", "/giant", "2", code=4)
     assert deployment["id"] in locked

@@ -51,7 +51,7 @@ def test_once_ends_well_when_all_examples_are_healthy_and_registered(
 
 def test_once_says_what_an_app_waits_for_when_the_time_is_over(tmp_path: Path) -> None:
     app = write_app(tmp_path, id="/big", cmd="sleep 1000", mem=1_000_000)
-    options = ["--once", "--timeout", "15", "--consul", "off", "--http-port", port()]
+    options = ["--once", "--timeout", "30", "--consul", "off", "--http-port", port()]
     result = egret(tmp_path, "local", *options, app)
     assert result.returncode == 5
     assert "/big: 0 of 1 running" in result.stderr
@@ -85,7 +85,7 @@ async def test_a_second_terminal_finds_it_and_a_task_killed_by_hand_comes_back(
         shown = demo.wait_for("Ctrl-C here ends everything.")
         curl = re.search(r"curl (http://127\.0\.0\.1:\d+/)", shown)
         assert curl is not None
-        assert requests.get(curl.group(1), timeout=5).text.startswith("hello from hello.instance-")
+        assert requests.get(curl.group(1), timeout=60).text.startswith("hello from hello.instance-")
 
         scaled = egret(tmp_path, "app", "scale", "/hello", "4", "--wait")
         assert scaled.returncode == 0, scaled.stderr

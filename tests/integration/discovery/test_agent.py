@@ -12,7 +12,7 @@ from scheduler.discovery.desired import entries_of
 from scheduler.discovery.names import DefaultDiscovery, plan_of
 from scheduler.discovery.registry import StaleEpochError
 from tests.discovery_support import ConsulView, app, discovering, draining, running, settled
-from tests.support import eventually
+from tests.support import eventually, free_ports
 
 HERE: dict[str, Any] = {"address": "127.0.0.1", "host": "127.0.0.1"}
 
@@ -30,7 +30,8 @@ async def test_an_entry_is_passing_at_once_and_then_judged_by_consul(consul, own
     view = ConsulView(consul)
     check = HealthCheck(path="/up", interval_s=1, timeout_s=1)
     spec = app(app_id, health_checks=(check,))
-    entry = entry_at(spec, owner)
+    (port,) = free_ports(1)
+    entry = entry_at(spec, owner, port=port)
     registry = AgentRegistry(ConsulAddress(consul), owner, Epoch(1), agent_url=consul)
     registry.take_over()
     assert registry.put([entry]) == []

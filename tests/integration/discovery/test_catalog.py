@@ -222,7 +222,9 @@ async def test_a_consul_that_hangs_delays_nothing_and_loses_nothing(
             await eventually(lambda: len(told.gone) == 2, what="the drained task is gone")
             await settled(discovery, 1)
             assert view.passing(f"{owner}-web") == [("10.0.0.1", 32000)]
-            assert discovery.status().sync.last_error is None
+            await eventually(
+                lambda: discovery.status().sync.last_error is None, what="the outage is over"
+            )
 
 
 async def test_a_consul_that_lost_its_data_gets_everything_back(

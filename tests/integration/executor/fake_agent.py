@@ -15,6 +15,8 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
+from tests.support import free_ports
+
 Json = dict[str, Any]
 
 # Generous: a condition that holds is seen at once, only a broken executor waits this long.
@@ -32,7 +34,7 @@ class FakeAgent:
         self.headers: list[dict[str, str]] = []
         self.acknowledges = True
         self.capabilities = ["PARTITION_AWARE", "TASK_KILLING_STATE"]
-        self.port = 0
+        (self.port,) = free_ports(1)
         self.executor: asyncio.subprocess.Process | None = None
         self.refusals: list[int] = []
         self._round_trips = 0
@@ -46,9 +48,8 @@ class FakeAgent:
     # -- the agent's life -----------------------------------------------------------------------
 
     async def listen(self) -> None:
-        """Start, on the port of the last time."""
+        """Start, always on the same port."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def go_away(self) -> None:
         """Die: no listener, every connection closed."""

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -10,17 +9,13 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
+
+from tests.support import free_ports
 
 DEADLINE_S = 60.0
 """Far longer than anything takes: a slow machine must not fail a test."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> Any:
@@ -40,7 +35,7 @@ class Cluster:
     def __init__(self, folder: Path, *flags: str) -> None:
         self.log = (folder / "cluster.log").open("wb")
         command = [
-            sys.executable, "-m", "scheduler.local", "--agents", "2",
+            sys.executable, "-m", "scheduler.local", "--agents", "2", "--port", str(*free_ports(1)),
             "--work-dir", str(folder / "cluster"), "--allocation-interval", "0.2", *flags,
         ]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log)
@@ -51,7 +46,7 @@ class Cluster:
 
     def tasks(self) -> list[dict[str, Any]]:
         """Every task the master knows, of all frameworks, alive or not."""
-        with urlopen(f"http://{self.master}/master/state", timeout=10) as answer:
+        with urlopen(f"http://{self.master}/master/state", timeout=DEADLINE_S) as answer:
             state = json.load(answer)
         frameworks = state["frameworks"] + state.get("completed_frameworks", [])
         return [
@@ -74,7 +69,7 @@ class Scheduler:
     def __init__(self, folder: Path, master: str) -> None:
         self.folder = folder
         self.master = master
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -103,11 +98,11 @@ class Scheduler:
             headers={"Content-Type": "application/json"},
         )
         try:
-            with urlopen(request, timeout=30) as answer:
+            with urlopen(request, timeout=DEADLINE_S) as answer:
                 return answer.status, json.loads(answer.read() or b"null")
         except HTTPError as error:
             return error.code, None
-        except (URLError, HTTPException, ConnectionError, TimeoutError):
+        except (OSError, HTTPException):
             return 0, None
 
     def is_leading(self) -> bool:

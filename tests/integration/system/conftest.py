@@ -28,11 +28,15 @@ def mesos(mesos_master: str | None, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def fragile(mesos_master: str | None, tmp_path: Path) -> Iterator[Mesos]:
-    """An embedded cluster of the test's own, to break."""
+def fragile(
+    request: pytest.FixtureRequest, mesos_master: str | None, tmp_path: Path
+) -> Iterator[Mesos]:
+    """An embedded cluster of the test's own, to break; its parameter is further flags of it."""
     if mesos_master is not None:
         pytest.skip("the test breaks the cluster: only the embedded one lets it")
-    cluster = Cluster(tmp_path, "--agent-timeout", "3", "--update-retry", "1")
+    # Executors come back to their agent at a moment of their own choice.
+    flags = ("--update-retry", "1", "--executor-timeout", "30", *getattr(request, "param", ()))
+    cluster = Cluster(tmp_path, *flags)
     yield Mesos(cluster.master, cluster)
     cluster.close()
 

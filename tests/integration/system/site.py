@@ -10,12 +10,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from tests.integration.scheduler.processes import Cluster, Scheduler, wait_for
+from tests.integration.scheduler.processes import DEADLINE_S, Cluster, Scheduler, wait_for
 
 SERVICE = (
     f"exec {os.environ.get('EGRET_TEST_PYTHON', 'python3')} -S {Path(__file__).parent}/service.py"
@@ -35,8 +37,17 @@ class Mesos:
         return self._cluster is None
 
     def state(self) -> dict[str, Any]:
-        with urlopen(f"http://{self.master}/master/state", timeout=10) as answer:
-            return json.load(answer)
+        """The master's state, as soon as it answers: it may just be restarting."""
+
+        def answered() -> dict[str, Any] | None:
+            url = f"http://{self.master}/master/state"
+            with (
+                contextlib.suppress(OSError, HTTPException),
+                urlopen(url, timeout=DEADLINE_S) as answer,
+            ):
+                return json.load(answer)
+
+        return wait_for(answered, "the master answers")
 
     def tasks(self, framework_id: str) -> list[dict[str, Any]]:
         """Every task of the framework, ended ones included."""
@@ -65,13 +76,13 @@ class Mesos:
         """Break the embedded cluster."""
         assert self._cluster is not None
         data = json.dumps(body).encode()
-        with urlopen(f"{self._cluster.control}/{what}", data=data, timeout=30) as answer:
+        with urlopen(f"{self._cluster.control}/{what}", data=data, timeout=DEADLINE_S) as answer:
             return json.load(answer)
 
     def look(self) -> dict[str, Any]:
         """What the embedded cluster says of itself."""
         assert self._cluster is not None
-        with urlopen(f"{self._cluster.control}/state", timeout=30) as answer:
+        with urlopen(f"{self._cluster.control}/state", timeout=DEADLINE_S) as answer:
             return json.load(answer)
 
     def teardown(self, framework_id: str) -> None:
@@ -80,7 +91,7 @@ class Mesos:
         headers = {"Content-Type": "application/json"}
         request = Request(f"http://{self.master}/api/v1", json.dumps(call).encode(), headers)
         with contextlib.suppress(HTTPError):
-            urlopen(request, timeout=10).close()
+            urlopen(request, timeout=DEADLINE_S).close()
 
 
 class Egret(Scheduler):
@@ -109,7 +120,7 @@ class Egret(Scheduler):
     def down(self) -> None:
         """Stop, and end the framework with all its tasks, unless the cluster has ended first."""
         self.close()
-        with contextlib.suppress(URLError):
+        with contextlib.suppress(OSError):
             self.mesos.teardown(self.framework_id)
             wait_for(lambda: not self.running(), "the framework's tasks have ended")
 
@@ -124,15 +135,18 @@ class Egret(Scheduler):
             headers={"Content-Type": "application/json"},
         )
         try:
-            with urlopen(request, timeout=30) as answer:
+            with urlopen(request, timeout=DEADLINE_S) as answer:
                 return answer.status, json.loads(answer.read() or b"null")
         except HTTPError as error:
             return error.code, json.loads(error.read() or b"null")
-        except (URLError, ConnectionError, TimeoutError):
+        except (OSError, HTTPException):
             return 0, None
 
     def get(self, path: str) -> Any:
-        status, body = self.ask("GET", path)
+        """Ask until there is an answer: a scheduler may be starting, or too busy (503)."""
+        status, body = wait_for(
+            lambda: (found := self.ask("GET", path))[0] not in {0, 503} and found, f"GET {path}"
+        )
         assert status == 200, f"GET {path}: {status}"
         return body
 
@@ -203,8 +217,11 @@ def part_of(app_id: str) -> str:
 
 
 def pids_of(task_ids: set[str], comm: str) -> dict[str, int]:
-    """Find the processes of tasks by the environment they were started with."""
-    found: dict[str, int] = {}
+    """Find the processes of tasks by the environment they were started with.
+
+    A shell that starts another program is there twice for a moment: the first of them counts.
+    """
+    found: dict[str, dict[int, int]] = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
             continue
@@ -214,26 +231,29 @@ def pids_of(task_ids: set[str], comm: str) -> dict[str, int]:
             for variable in (entry / "environ").read_bytes().split(b"\0"):
                 name, _, value = variable.partition(b"=")
                 if name == b"MESOS_TASK_ID" and value.decode() in task_ids:
-                    found[value.decode()] = int(entry.name)
-    return found
+                    parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+                    found.setdefault(value.decode(), {})[int(entry.name)] = int(parent)
+    return {
+        task: next(pid for pid, parent in parents.items() if parent not in parents)
+        for task, parents in found.items()
+    }
 
 
 @contextlib.contextmanager
 def sampled(look: Callable[[], Any]) -> Iterator[list[Any]]:
-    """Look again and again meanwhile, and give everything seen."""
+    """Look again and again meanwhile, and give everything seen; raises what a look raised."""
     seen: list[Any] = []
     is_over = threading.Event()
 
     def run() -> None:
         while not is_over.is_set():
-            with contextlib.suppress(OSError):
-                seen.append(look())
+            seen.append(look())
             time.sleep(0.03)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        is_over.set()
-        thread.join()
+    with ThreadPoolExecutor(1) as thread:
+        looking = thread.submit(run)
+        try:
+            yield seen
+        finally:
+            is_over.set()
+        looking.result()

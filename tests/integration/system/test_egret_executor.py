@@ -92,7 +92,7 @@ def test_only_the_tasks_of_a_killed_executor_are_replaced(egret: Egret):
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not lost & egret.running(), "its tasks are gone")
-    assert not any(is_alive(before[task]) for task in lost)
+    wait_for(lambda: not any(is_alive(before[task]) for task in lost), "their processes, too")
     egret.until_settled("/own", 4)
     assert {task: egret.pids()[task] for task in kept} == {task: before[task] for task in kept}
     failure = egret.get("/v2/apps/own")["app"]["lastTaskFailure"]

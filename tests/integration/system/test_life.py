@@ -139,9 +139,11 @@ def test_constraints_are_kept_and_what_waits_says_why(egret: Egret, mesos: Mesos
 
     def waits() -> bool:
         queue = {one["app"]["id"]: one for one in egret.get("/v2/queue")["queue"]}
+        if "/unique" not in queue or queue["/unique"]["count"] != 1:
+            return False
         reasons = queue["/unique"]["processedOffersSummary"]["rejectSummaryLastOffers"]
         refused = {one["reason"]: one["declined"] for one in reasons}
-        return queue["/unique"]["count"] == 1 and refused["UnfulfilledConstraint"] > 0
+        return refused["UnfulfilledConstraint"] > 0
 
     wait_for(waits, "the instance that has no place says so")
 

@@ -115,6 +115,7 @@ def test_a_master_that_restarts_changes_nothing(make_egret: Make, fragile: Mesos
     assert_same_processes(egret, pids, after)
 
 
+@pytest.mark.parametrize("fragile", [("--agent-timeout", "3")], indirect=True, ids=["3s"])
 def test_an_agent_that_is_lost_is_made_up_for_and_its_return_leaves_no_task_too_many(
     make_egret: Make, fragile: Mesos
 ):
@@ -136,7 +137,7 @@ def test_an_agent_that_is_lost_is_made_up_for_and_its_return_leaves_no_task_too_
 
 
 def test_launches_and_updates_that_are_lost_hang_nothing(make_egret: Make, fragile: Mesos):
-    egret = make_egret(fragile, "--launch-confirm-timeout", "1", "--launch-timeout", "3")
+    egret = make_egret(fragile, "--launch-confirm-timeout", "1", "--launch-timeout", "15")
     fragile.control("faults", lose_launches=1, drop_updates=3, duplicate_updates=2)
     egret.deploy(WEB)
     egret.until_settled("/web", 4)
