@@ -10,6 +10,7 @@ from scheduler.core.app import Backoff
 from scheduler.core.batch import Batch
 from scheduler.core.ids import AppId, Version
 from scheduler.core.records import Delay, Kind, version_key
+from scheduler.core.world import World
 
 
 def next_delay_ms(policy: Backoff, last: Delay | None, now_ms: int) -> int:
@@ -22,6 +23,12 @@ def next_delay_ms(policy: Backoff, last: Delay | None, now_ms: int) -> int:
         return min(policy.base_ms, policy.max_ms)
     grown_ms = max(last.delay_ms, 1) * policy.factor_milli // 1000
     return min(max(grown_ms, policy.base_ms), policy.max_ms)
+
+
+def is_delayed(world: World, app_id: AppId, version: Version, now_ms: int) -> bool:
+    """Tell whether the launches of a config version still wait for their back-off."""
+    delay = world.delays.get((app_id, version))
+    return delay is not None and now_ms < delay.until_ms
 
 
 def penalise(batch: Batch, app_id: AppId, version: Version) -> None:

@@ -90,8 +90,7 @@ class Brake:
         Returns:
             When ``pass_time`` is to be called: by then it says nothing any more.
         """
-        is_known = any(check.first_success_ms is not None for check in instance.checks)
-        if is_known and self.released_until_ms is None:
+        if instance.was_healthy and self.released_until_ms is None:
             self._killed.pop(instance.id, None)
             self._killed[instance.id] = now_ms
         return now_ms + self._settings.brake_linger_ms

@@ -53,9 +53,8 @@ def _look_at_unproven(batch: Batch, key: str) -> None:
     due_ms = unproven_deadline(instance, spec)
     if due_ms is None or due_ms > batch.now_ms:
         return
-    target = target_of(world, instance.app_id)
-    is_new = target.version is not None and instance.version == target.config_version
-    if not target.is_rolling or not is_new or instance.goal is not Goal.RUNNING:
+    is_new = target_of(world, instance.app_id).brings(instance.version)
+    if not is_new or instance.goal is not Goal.RUNNING:
         return
     unprobed_ms = unprobed_until_ms(world, instance, spec, batch.now_ms)
     if world.brake.holds:

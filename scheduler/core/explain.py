@@ -10,11 +10,11 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from scheduler.core.backoff import is_delayed
 from scheduler.core.deadlines import deadline_of
 from scheduler.core.deployment import Action, Deployment
 from scheduler.core.deployments import is_satisfied
 from scheduler.core.ids import AppId, DeploymentId, InstanceId
-from scheduler.core.launches import is_delayed
 from scheduler.core.reports import FUNNEL, Miss
 from scheduler.core.tally import Bucket
 from scheduler.core.targets import Target, target_of

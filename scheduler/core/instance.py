@@ -166,6 +166,11 @@ class Instance:
     """When the present interval of ``restartPolicy`` began."""
 
     @property
+    def was_healthy(self) -> bool:
+        """Whether a health check of the present task has succeeded once."""
+        return any(check.first_success_ms is not None for check in self.checks)
+
+    @property
     def task_id(self) -> TaskId | None:
         """Id of the present task; None while waiting to be launched."""
         if not self.condition.has_task:

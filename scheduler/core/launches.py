@@ -13,6 +13,7 @@ from itertools import islice
 
 from attrs import evolve
 
+from scheduler.core.backoff import is_delayed
 from scheduler.core.batch import Batch
 from scheduler.core.effects import Accept, Decline, Launch, Revive, Suppress
 from scheduler.core.ids import AgentId, AppId, Version, task_id_of
@@ -65,12 +66,6 @@ def launchable(world: World, now_ms: int) -> list[tuple[AppId, Version]]:
         for app_id, version in world.waiting
         if not is_delayed(world, app_id, version, now_ms)
     ]
-
-
-def is_delayed(world: World, app_id: AppId, version: Version, now_ms: int) -> bool:
-    """Tell whether the launches of a config version still wait for their back-off."""
-    delay = world.delays.get((app_id, version))
-    return delay is not None and now_ms < delay.until_ms
 
 
 class _Round:

@@ -33,6 +33,12 @@ class Target:
         policy = self.spec.update
         return policy is not None and policy.canary_instances > 0 and not self.is_promoted
 
+    def brings(self, config_version: Version) -> bool:
+        """Whether a rollout under way is to put this version in the place of others."""
+        if self.version is None or not self.is_rolling:
+            return False
+        return self.config_version == config_version
+
     @property
     def instances(self) -> int:
         return 0 if self.version is None else self.version.spec.instances

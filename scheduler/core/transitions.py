@@ -131,7 +131,7 @@ def crash(batch: Batch, instance: Instance, cause: Cause) -> None:
         return
     counted = restarts.count_attempt(instance, update.state, batch)
     if counted is None:
-        retire(batch, instance, cause)
+        _retire(batch, instance, cause)
         return
     backoff.penalise(batch, instance.app_id, instance.version)
     end(batch, counted, cause)
@@ -169,7 +169,7 @@ def refuse(batch: Batch, instance: Instance, cause: Cause) -> None:
 def end(batch: Batch, instance: Instance, cause: Cause) -> None:
     """The task is over: launch the instance again, or do what its goal says."""
     if instance.goal is Goal.STOPPED:
-        retire(batch, instance, cause)
+        _retire(batch, instance, cause)
         return
     message = cause.update.message if cause.update is not None else cause.reason
     app_exists = target_of(batch.world, instance.app_id).version is not None
@@ -467,7 +467,7 @@ def _reschedule(batch: Batch, instance: Instance, *, solo: bool, message: str) -
     batch.world.revive_wanted = True
 
 
-def retire(batch: Batch, instance: Instance, cause: Cause) -> None:
+def _retire(batch: Batch, instance: Instance, cause: Cause) -> None:
     """Leave an ended instance as it is: its restart policy does not launch it again.
 
     One of the version that is being rolled out fails the rollout, unless it ended well: the place
@@ -475,10 +475,8 @@ def retire(batch: Batch, instance: Instance, cause: Cause) -> None:
     """
     update = cause.update
     message = update.message if update is not None else cause.reason
-    target = target_of(batch.world, instance.app_id)
-    is_new = target.version is not None and instance.version == target.config_version
-    has_failed = update is None or update.state is not TaskState.FINISHED
-    if target.is_rolling and is_new and has_failed:
+    is_new = target_of(batch.world, instance.app_id).brings(instance.version)
+    if is_new and (update is None or update.state is not TaskState.FINISHED):
         batch.world.failed_rollouts[instance.app_id] = (
             f"{instance.id} has ended and restartPolicy allows no more restarts: "
             f"{message or instance.kill_reason or 'no reason given'}"

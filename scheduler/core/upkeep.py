@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from attrs import evolve
 
 from scheduler.core.app import AppSpec, KillSelection, Operator, port_requests
+from scheduler.core.backoff import is_delayed
 from scheduler.core.batch import Batch
 from scheduler.core.effects import AppTerminated
 from scheduler.core.ids import AppId, InstanceId, Version
@@ -141,14 +142,11 @@ def bounds_at(spec: AppSpec, new: Side, old: Side, *, is_promoted: bool) -> Boun
 def awaits_promotion(world: World, app_id: AppId) -> bool:
     """Whether an app's canaries serve and only an operator's word is missing."""
     target = target_of(world, app_id)
-    policy = None if target.version is None else target.spec.update
-    if policy is None or not policy.auto_pause or not policy.canary_instances:
-        return False
-    if not target.is_rolling or target.is_promoted:
+    if target.version is None or not target.is_rolling:
         return False
     new, old = sides_of(world, app_id, target)
-    canaries = min(policy.canary_instances, target.instances)
-    return old.active > 0 and new.serving + new.done >= canaries
+    bounds = bounds_at(target.spec, new, old, is_promoted=target.is_promoted)
+    return bounds.old_least > 0 and new.serving + new.done >= bounds.new_most
 
 
 def has_fixed_ports(spec: AppSpec) -> bool:
@@ -166,14 +164,15 @@ def is_kept_out(batch: Batch, target: Target, new: Side, old: Side) -> bool:
     if not old.active or not new.scheduled or not world.connected:
         return False
     key = target.version.app_id, target.config_version
-    report, delay = world.reports.by_class.get(key), world.delays.get(key)
+    report = world.reports.by_class.get(key)
     if report is None or report.ports_since_ms is None or not has_fixed_ports(target.spec):
         return False
-    is_delayed = delay is not None and batch.now_ms < delay.until_ms
     going = new.doomed + new.recycling + old.doomed + old.recycling
     under_way = new.pending + new.unproven + new.unhealthy + going
     all_answered_ms = report.ports_since_ms + all_offers_ms(world)
-    return all_answered_ms <= batch.now_ms and not is_delayed and under_way == 0
+    if batch.now_ms < all_answered_ms or under_way:
+        return False
+    return not is_delayed(world, *key, batch.now_ms)
 
 
 def all_offers_ms(world: World) -> int:

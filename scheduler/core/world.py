@@ -411,7 +411,7 @@ class World:
         if instance.condition is not Condition.RUNNING:
             return
         self.brake.running += sign
-        if any(check.first_success_ms is not None for check in instance.checks):
+        if instance.was_healthy:
             self.brake.once_healthy += sign
             if sign > 0:
                 self.brake.find_healthy(instance.id)

@@ -52,6 +52,16 @@ def spec(app_id: str = WEB, **changes: object) -> AppSpec:
     return evolve(small, **changes)
 
 
+def running_of(game: "Game", cmd: str) -> list[Instance]:
+    """The running instances of a definition."""
+    return [
+        one
+        for one in game.world.instances.values()
+        if one.condition is Condition.RUNNING
+        and game.world.spec_at(one.app_id, one.version).cmd == cmd
+    ]
+
+
 def with_ports(*ports: int) -> tuple[PortDefinition, ...]:
     return tuple(PortDefinition(port=port) for port in ports)
 

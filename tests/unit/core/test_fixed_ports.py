@@ -4,9 +4,9 @@ from attrs import evolve
 
 from scheduler.core.app import AppSpec, UpdatePolicy
 from scheduler.core.events import Disconnected
-from scheduler.core.instance import Condition, Instance
+from scheduler.core.instance import Condition
 from scheduler.core.upkeep import all_offers_ms
-from tests.unit.core.game import Game, launched_in, offer, spec, with_ports
+from tests.unit.core.game import Game, launched_in, offer, running_of, spec, with_ports
 from tests.unit.core.troubled import OnePort
 
 HELD = ((9000, 9001),)
@@ -33,15 +33,6 @@ def held_by_old(whole: AppSpec) -> Game:
     game.offer(offer(1, ports=FREE))
     game.run_all(agents=())
     return game
-
-
-def started(game: Game, cmd: str) -> list[Instance]:
-    return [
-        one
-        for one in game.world.instances.values()
-        if one.condition is Condition.RUNNING
-        and game.world.spec_at(one.app_id, one.version).cmd == cmd
-    ]
 
 
 def test_nothing_is_stopped_first_while_another_agent_may_have_the_port() -> None:
@@ -115,7 +106,7 @@ def test_canaries_without_a_place_take_those_of_as_many_old_ones() -> None:
     for _ in range(5):
         game.run_all()
         game.wait_stepwise(all_offers_ms(game.world))
-    assert (len(started(game, "run")), len(started(game, "new"))) == (2, 1)
+    assert (len(running_of(game, "run")), len(running_of(game, "new"))) == (2, 1)
 
 
 def test_canaries_that_took_the_places_of_old_ones_are_followed_by_the_rest() -> None:
@@ -127,4 +118,4 @@ def test_canaries_that_took_the_places_of_old_ones_are_followed_by_the_rest() ->
         game.run_all()
         game.wait_stepwise(all_offers_ms(game.world))
     assert not game.world.deployments
-    assert (len(started(game, "new")), game.fewest) == (3, 2)
+    assert (len(running_of(game, "new")), game.fewest) == (3, 2)

@@ -14,8 +14,18 @@ from scheduler.core.app import (
 from scheduler.core.effects import Accepted, DeploymentFailed, Refusal, Rejected
 from scheduler.core.events import CancelDeployment, ProbeResult, SteerDeployment, Steering, Tick
 from scheduler.core.ids import DeploymentId
-from scheduler.core.instance import CheckResult, Condition, Instance, TaskState
-from tests.unit.core.game import NOW_MS, WEB, Game, facts_in, launched_in, offer, spec, update
+from scheduler.core.instance import CheckResult, Condition, TaskState
+from tests.unit.core.game import (
+    NOW_MS,
+    WEB,
+    Game,
+    facts_in,
+    launched_in,
+    offer,
+    running_of,
+    spec,
+    update,
+)
 
 CHECK = HealthCheck(path="/", max_consecutive_failures=0)
 
@@ -36,19 +46,9 @@ def updating(policy: UpdatePolicy, *, checked: bool = False) -> Game:
     game.connect()
     game.upsert(app("old", None))
     game.run_all()
-    assert len(of(game, "old")) == 3
+    assert len(running_of(game, "old")) == 3
     game.upsert(app("new", policy, checked=checked))
     return game
-
-
-def of(game: Game, cmd: str) -> list[Instance]:
-    """The running instances of a definition."""
-    return [
-        one
-        for one in game.world.instances.values()
-        if one.condition is Condition.RUNNING
-        and game.world.spec_at(one.app_id, one.version).cmd == cmd
-    ]
 
 
 def steer(game: Game, verb: Steering) -> None:
@@ -57,7 +57,7 @@ def steer(game: Game, verb: Steering) -> None:
 
 
 def answer_probes(game: Game, *, alive: bool) -> None:
-    for one in of(game, "new"):
+    for one in running_of(game, "new"):
         assert one.task_id is not None
         result = CheckResult(alive=alive, consecutive_failures=0 if alive else 1)
         if alive:
@@ -71,17 +71,17 @@ def answer_probes(game: Game, *, alive: bool) -> None:
 def test_canaries_go_first_and_the_rest_follows_when_they_serve() -> None:
     game = updating(UpdatePolicy(canary_instances=1), checked=True)
     game.run_all()
-    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 1)
+    assert (len(running_of(game, "old")), len(running_of(game, "new"))) == (3, 1)
     answer_probes(game, alive=True)
     game.run_all()
     answer_probes(game, alive=True)
     game.run_all()
-    assert (len(of(game, "old")), len(of(game, "new"))) == (0, 3)
+    assert (len(running_of(game, "old")), len(running_of(game, "new"))) == (0, 3)
 
 
 def lose(game: Game, cmd: str) -> None:
     """Let the agents of all instances of a definition go out of sight for good."""
-    for one in of(game, cmd):
+    for one in running_of(game, cmd):
         assert one.placement is not None
         agent_id = one.placement.agent_id
         game.send(update(one.task_id, TaskState.UNREACHABLE, agent_id=agent_id))
@@ -91,11 +91,11 @@ def test_while_canaries_are_tried_old_ones_that_are_lost_are_replaced_by_old_one
     """All of the old version may be lost: the new one is no more approved for it."""
     game = updating(UpdatePolicy(canary_instances=1, auto_pause=True))
     game.run_all()
-    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 1)
+    assert (len(running_of(game, "old")), len(running_of(game, "new"))) == (3, 1)
     lose(game, "old")
-    assert of(game, "old") == []
+    assert running_of(game, "old") == []
     game.run_all(agents=(4, 5, 6))
-    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 1)
+    assert (len(running_of(game, "old")), len(running_of(game, "new"))) == (3, 1)
 
 
 def test_in_a_paused_deployment_what_is_lost_is_replaced_by_the_same() -> None:
@@ -106,11 +106,11 @@ def test_in_a_paused_deployment_what_is_lost_is_replaced_by_the_same() -> None:
     )
     game.send(update(new.task_id, TaskState.RUNNING))
     steer(game, Steering.PAUSE)
-    before = len(of(game, "old")), len(of(game, "new"))
+    before = len(running_of(game, "old")), len(running_of(game, "new"))
     lose(game, "old")
     lose(game, "new")
     game.run_all(agents=(4, 5, 6))
-    assert (len(of(game, "old")), len(of(game, "new"))) == before
+    assert (len(running_of(game, "old")), len(running_of(game, "new"))) == before
 
 
 def test_canaries_come_although_the_app_is_made_smaller_as_well() -> None:
@@ -121,7 +121,7 @@ def test_canaries_come_although_the_app_is_made_smaller_as_well() -> None:
     policy = UpdatePolicy(canary_instances=1)
     game.upsert(evolve(app("new", policy), upgrade_strategy=UpgradeStrategy(1000, 0)))
     game.run_all()
-    assert (len(of(game, "old")), len(of(game, "new"))) == (0, 3)
+    assert (len(running_of(game, "old")), len(running_of(game, "new"))) == (0, 3)
     assert not game.world.deployments
 
 
@@ -130,10 +130,10 @@ def test_with_auto_pause_the_canaries_wait_for_an_operators_word() -> None:
     game.run_all()
     game.wait_stepwise(100_000)
     game.run_all()
-    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 1)
+    assert (len(running_of(game, "old")), len(running_of(game, "new"))) == (3, 1)
     steer(game, Steering.PROMOTE)
     game.run_all()
-    assert (len(of(game, "old")), len(of(game, "new"))) == (0, 3)
+    assert (len(running_of(game, "old")), len(running_of(game, "new"))) == (0, 3)
     assert game.world.deployments == {}
 
 
@@ -151,7 +151,7 @@ def test_an_app_that_must_not_run_twice_has_no_canaries() -> None:
     game.offer(offer(1))
     assert game.conditions() == ["Killing"]
     game.run_all()
-    assert len(of(game, "new")) == 1
+    assert len(running_of(game, "new")) == 1
     assert not game.world.deployments
 
 
@@ -170,7 +170,7 @@ def test_a_canary_that_has_done_its_work_is_good() -> None:
     game.send(update(canary.task_id, TaskState.FINISHED))
     game.run_all()
     assert not game.world.deployments
-    assert len(of(game, "new")) == 1
+    assert len(running_of(game, "new")) == 1
 
 
 def test_lost_tasks_are_replaced_by_no_more_new_ones_than_may_be_under_way() -> None:
@@ -180,21 +180,21 @@ def test_lost_tasks_are_replaced_by_no_more_new_ones_than_may_be_under_way() -> 
     game.upsert(evolve(app("old", None), instances=6))
     game.run_all()
     game.upsert(evolve(app("new", policy), instances=6))
-    for one in of(game, "old")[:3]:
+    for one in running_of(game, "old")[:3]:
         game.send(update(one.task_id, TaskState.LOST))
     assert len(launched_in(game.offer(offer(1), offer(2), offer(3)))) == 1
     game.run_all()
-    assert len(of(game, "new")) == 6
+    assert len(running_of(game, "new")) == 6
 
 
 def test_while_canaries_are_tried_an_old_task_that_ends_comes_back_old() -> None:
     game = updating(UpdatePolicy(canary_instances=1, auto_pause=True))
     game.run_all()
-    crashed = of(game, "old")[0]
+    crashed = running_of(game, "old")[0]
     game.send(update(crashed.task_id, TaskState.FAILED))
     game.wait(2000)
     game.run_all()
-    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 1)
+    assert (len(running_of(game, "old")), len(running_of(game, "new"))) == (3, 1)
 
 
 # -------------------------------------------------------------- pause, resume
@@ -203,12 +203,12 @@ def test_while_canaries_are_tried_an_old_task_that_ends_comes_back_old() -> None
 def test_a_paused_deployment_replaces_nothing_and_resumed_it_goes_on() -> None:
     game = updating(UpdatePolicy(order=UpdateOrder.STOP_FIRST))
     steer(game, Steering.PAUSE)
-    before = {one.id for one in of(game, "old")}
+    before = {one.id for one in running_of(game, "old")}
     game.run_all()
-    assert {one.id for one in of(game, "old")} == before
+    assert {one.id for one in running_of(game, "old")} == before
     steer(game, Steering.RESUME)
     game.run_all()
-    assert len(of(game, "new")) == 3
+    assert len(running_of(game, "new")) == 3
     assert game.world.deployments == {}
 
 
@@ -217,7 +217,7 @@ def test_a_paused_app_is_kept_at_its_strength() -> None:
     game = updating(UpdatePolicy(order=UpdateOrder.STOP_FIRST, max_parallel=1))
     steer(game, Steering.PAUSE)
     game.run_all()
-    crashed = game.world.instances[of(game, "old")[0].id]
+    crashed = game.world.instances[running_of(game, "old")[0].id]
     game.send(update(crashed.task_id, TaskState.FAILED))
     game.wait(2000)
     game.run_all()
@@ -255,7 +255,7 @@ def test_one_that_is_not_healthy_in_time_pauses_the_deployment_with_the_reason()
     paused = game.world.deployments[game.deployment_id].paused
     assert paused is not None
     assert "healthyDeadlineSeconds" in paused
-    assert len(of(game, "old")) == 3
+    assert len(running_of(game, "old")) == 3
 
 
 def test_a_deadline_is_kept_to_the_second_also_soon_after_the_start() -> None:
@@ -282,7 +282,7 @@ def test_an_old_one_that_misses_its_deadline_does_not_fail_what_is_to_replace_it
     assert game.world.deployments[game.deployment_id].paused is None
     game.run_all()
     assert game.world.deployments == {}
-    assert len(of(game, "mended")) == 3
+    assert len(running_of(game, "mended")) == 3
 
 
 def test_with_auto_revert_it_goes_back_to_what_was() -> None:
@@ -290,13 +290,13 @@ def test_with_auto_revert_it_goes_back_to_what_was() -> None:
     failed = game.deployment_id
     game.run_all()
     answer_probes(game, alive=False)
-    old_version = of(game, "old")[0].version
+    old_version = running_of(game, "old")[0].version
     game.now_ms = NOW_MS + 70_000
     batch = game.send(Tick())
     assert [fact.deployment.id for fact in facts_in(batch, DeploymentFailed)] == [failed]
     game.run_all()
     assert game.world.apps[WEB].version == old_version
-    assert (len(of(game, "old")), len(game.world.instances)) == (3, 3)
+    assert (len(running_of(game, "old")), len(game.world.instances)) == (3, 3)
     assert game.world.deployments == {}
 
 
@@ -326,13 +326,13 @@ def test_one_is_proven_only_when_it_was_healthy_for_long_enough() -> None:
     """Until then no old one goes for it."""
     game = updating(UpdatePolicy(order=UpdateOrder.START_FIRST, min_healthy_s=30))
     game.run_all()
-    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 1)
+    assert (len(running_of(game, "old")), len(running_of(game, "new"))) == (3, 1)
     game.wait_stepwise(29_000)
-    assert len(of(game, "old")) == 3
+    assert len(running_of(game, "old")) == 3
     for _ in range(3):
         game.wait_stepwise(31_000)
         game.run_all()
-    assert (len(of(game, "old")), len(of(game, "new"))) == (0, 3)
+    assert (len(running_of(game, "old")), len(running_of(game, "new"))) == (0, 3)
     assert game.world.deployments == {}
 
 
@@ -347,11 +347,11 @@ def test_a_task_that_was_healthy_in_time_is_not_condemned_by_the_deadline_later(
             game.wait_stepwise(11_000)
         game.run_all()
         assert game.world.deployments == {}
-        before = {one.task_id for one in of(game, "new")}
+        before = {one.task_id for one in running_of(game, "new")}
         assert len(before) == 3
         answer_probes(game, alive=False)
         game.wait_stepwise(100_000)
-        assert {one.task_id for one in of(game, "new")} == before
+        assert {one.task_id for one in running_of(game, "new")} == before
 
 
 def test_the_way_back_needs_no_canaries() -> None:
@@ -363,10 +363,10 @@ def test_the_way_back_needs_no_canaries() -> None:
     game.run_all()
     game.upsert(app("new", policy))
     game.run_all()
-    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 1)
+    assert (len(running_of(game, "old")), len(running_of(game, "new"))) == (3, 1)
     game.ask(CancelDeployment(game.request(), game.deployment_id))
     game.run_all()
-    assert (len(of(game, "old")), len(of(game, "new"))) == (3, 0)
+    assert (len(running_of(game, "old")), len(running_of(game, "new"))) == (3, 0)
     assert game.world.deployments == {}
 
 
@@ -379,4 +379,4 @@ def test_each_one_that_serves_is_progress() -> None:
         answer_probes(game, alive=True)
     game.run_all()
     assert game.world.deployments == {}
-    assert len(of(game, "new")) == 3
+    assert len(running_of(game, "new")) == 3
