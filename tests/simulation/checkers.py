@@ -152,17 +152,21 @@ class Checkers(Watch):
         instance = launch.instance
         task_id = instance.task_id
         assert task_id is not None
+        # A leader that was replaced meanwhile does not know; Mesos listens to it no more. What it
+        # launches may have ended since, and its version may be forgotten.
+        is_stale = process.epoch < self.ledger.epoch
         stored = self.ledger.instances.get(instance.id)
         is_stored = stored is not None and stored.incarnation >= instance.incarnation
-        demand(is_stored, "S1", f"{task_id} launched before its intent was stored")
+        has_ended = is_stale and self.ledger.has_ended(instance.id, instance.incarnation)
+        demand(is_stored or has_ended, "S1", f"{task_id} launched before its intent was stored")
         version = self.ledger.versions.get((instance.app_id, instance.version))
+        if version is None and is_stale:
+            version = self.ledger.versions_ever.get(instance.app_id, {}).get(instance.version)
         is_right = version is not None and version.spec == launch.spec
         demand(is_right, "S1", f"{task_id} launched as something else than {instance.version}")
         demand(task_id not in self.sent_launches, "S3", f"{task_id} launched twice")
         self.sent_launches[task_id] = None
         delay = self.ledger.delays.get((instance.app_id, instance.version))
-        # A leader that was replaced meanwhile does not know; Mesos listens to it no more.
-        is_stale = process.epoch < self.ledger.epoch
         is_over = delay is None or process.now_ms >= delay.until_ms or is_stale
         demand(is_over, "back-off", f"{instance.app_id}: {task_id} launched in spite of {delay}")
 
