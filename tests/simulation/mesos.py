@@ -33,6 +33,8 @@ UPDATE_RETRY_MS = 10_000
 ALLOCATION_MS = 1_000
 PINGS_MISSED_MS = 3_000
 REREGISTER_MS = 8_000
+ILL_SHARE = 4
+"""At most one of so many tasks is ill."""
 
 
 class Observer(Protocol):
@@ -53,6 +55,8 @@ class SimTask:
     ignores_kill: bool = False
     kill_asked: bool = False
     was_out_of_sight: bool = False
+    is_ill: bool = False
+    """It runs, and fails every check from now on."""
     queue: list[ev.StatusUpdate] = field(factory=list)
     """Updates not acknowledged yet, oldest first; only the first is on its way."""
     delivery: int = 0
@@ -438,6 +442,22 @@ class SimMesos:
             task = self.faults.rng.choice(tasks)
             if self.faults.strike(f"{task.id} dies"):
                 self.end(task, TaskState.FAILED, "killed by hand")
+
+    def make_ill(self) -> None:
+        """Let a random task fail its checks until its end; few at a time, or the brake holds."""
+        tasks = self.live_tasks()
+        well = [task for task in tasks if not task.is_ill]
+        ill = len(tasks) - len(well)
+        if well and (not ill or (ill + 1) * ILL_SHARE <= len(tasks)):
+            task = self.faults.rng.choice(well)
+            if self.faults.strike(f"{task.id} falls ill"):
+                task.is_ill = True
+
+    def is_ill(self, task_id: TaskId) -> bool:
+        """Whether a task answers no check, in truth."""
+        return any(
+            task_id in agent.tasks and agent.tasks[task_id].is_ill for agent in self.agents
+        )
 
     def fault_agent(self) -> None:
         """Let an agent die, or go out of sight, for a while."""

@@ -59,6 +59,8 @@ class Options:
     """Between two crashes after which a record cannot be read, until it is restored."""
     mean_split_ms: float
     """Between two times at which most agents go out of sight at once."""
+    mean_illness_ms: float
+    """Between two times at which a task falls ill: it fails its checks until it is ended."""
 
     @staticmethod
     def draw(seed: int) -> "Options":
@@ -108,6 +110,7 @@ class Options:
             mean_blind_ms=rate(30_000),
             mean_damage_ms=rate(60_000),
             mean_split_ms=rate(45_000),
+            mean_illness_ms=rate(15_000),
         )
 
     @staticmethod

@@ -451,7 +451,8 @@ class Process:
         if not self.is_alive or instance is None or instance.condition is not Condition.RUNNING:
             del self._watched[task_id]
             return
-        is_well = not is_sick and self.clock.now_ms >= self.around.blind_until_ms
+        is_blind = self.clock.now_ms < self.around.blind_until_ms
+        is_well = not (is_sick or is_blind or self.mesos.is_ill(task_id))
         outcome = Outcome(Answer.ALIVE if is_well else Answer.DEAD)
         watched.result = next_result(
             watched.result, outcome, watched.check, started_at_ms=0, now_ms=self.now_ms

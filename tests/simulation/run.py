@@ -131,6 +131,7 @@ class Simulation:
         self._repeat(o.mean_blind_ms, self._blind)
         self._repeat(o.mean_split_ms, self.mesos.split_network)
         self._repeat(o.mean_damage_ms, self._damage)
+        self._repeat(o.mean_illness_ms, self.mesos.make_ill)
         self.clock.run_until(self.end_of_chaos_ms)
         self.heal()
         self._heal_apps()
@@ -323,7 +324,8 @@ class Simulation:
             cmd=cmd,
             env=(("N", str(rng.randrange(10**6))),),
             instances=rng.randint(0, 6) if not sound else rng.randint(1, 4),
-            resources=Resources(cpus_milli=100 if sound else rng.choice([50, 100]), mem_mib=32),
+            # In the end there must be room for all, old and new, side by side.
+            resources=Resources(cpus_milli=50 if sound else rng.choice([50, 100]), mem_mib=32),
             health_checks=checks if rng.random() < 0.5 else (),
             constraints=constraints if not sound and rng.random() < 0.2 else (),
             upgrade_strategy=UpgradeStrategy(
@@ -341,7 +343,7 @@ class Simulation:
                 ]
             ),
             backoff=Backoff(max_ms=20_000),
-            update=None if sound or rng.random() < 0.6 else self._update_policy(),
+            update=None if rng.random() < 0.6 else self._update_policy(sound=sound),
             restart_policy=None if sound or rng.random() < 0.8 else self._restart_policy(),
             require_ports=fixed_port,
             dependencies=(f"/app{int(app_id[4:]) - 1}",)
@@ -350,17 +352,18 @@ class Simulation:
             port_definitions=(PortDefinition(31_000 + rng.randrange(4) if fixed_port else 0),),
         )
 
-    def _update_policy(self) -> UpdatePolicy:
+    def _update_policy(self, *, sound: bool) -> UpdatePolicy:
+        """Draw how an app is replaced; a sound one neither waits for a word nor gives up."""
         rng = self.user
         return UpdatePolicy(
             order=rng.choice([None, *UpdateOrder]),
             max_parallel=rng.choice([None, 1, 2]),
             min_healthy_s=rng.choice([0, 0, 3]),
-            healthy_deadline_s=rng.choice([None, 10, 30]),
-            progress_deadline_s=rng.choice([None, 15, 60]),
+            healthy_deadline_s=None if sound else rng.choice([None, 10, 30]),
+            progress_deadline_s=None if sound else rng.choice([None, 15, 60]),
             auto_revert=rng.random() < 0.5,
             canary_instances=rng.choice([0, 0, 1, 2]),
-            auto_pause=rng.random() < 0.3,
+            auto_pause=not sound and rng.random() < 0.3,
         )
 
     def _restart_policy(self) -> RestartPolicy:
