@@ -455,9 +455,7 @@ class SimMesos:
 
     def is_ill(self, task_id: TaskId) -> bool:
         """Whether a task answers no check, in truth."""
-        return any(
-            task_id in agent.tasks and agent.tasks[task_id].is_ill for agent in self.agents
-        )
+        return any(task_id in agent.tasks and agent.tasks[task_id].is_ill for agent in self.agents)
 
     def fault_agent(self) -> None:
         """Let an agent die, or go out of sight, for a while."""
