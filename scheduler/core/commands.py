@@ -33,7 +33,7 @@ from scheduler.core.lifecycle import step
 from scheduler.core.overrides import override
 from scheduler.core.planning import circle_in, imagine, is_config_change
 from scheduler.core.queueing import begin_queued, drop_queued, enqueue, waiting_for
-from scheduler.core.records import App, AppVersion, Kind
+from scheduler.core.records import App, AppVersion, Kind, Outcome
 from scheduler.core.reverts import deploy, give_up, revert
 from scheduler.core.service_ports import assign
 from scheduler.core.signals import Cause, Signal
@@ -227,7 +227,7 @@ def _cancel(batch: Batch, command: CancelDeployment) -> Answer:
     if command.force:
         give_up(batch, deployment, "cancelled by force")
         return Accepted(deployment.version, deployment.id)
-    return revert(batch, deployment, "cancelled")
+    return revert(batch, deployment, "cancelled", Outcome.CANCELLED)
 
 
 def _steer(batch: Batch, command: SteerDeployment) -> Answer:

@@ -10,7 +10,8 @@ from scheduler.core.batch import Batch
 from scheduler.core.deployment import Action, ActionKind, Deployment
 from scheduler.core.effects import DeploymentDone, DeploymentStepDone
 from scheduler.core.ids import DeploymentId
-from scheduler.core.records import Kind
+from scheduler.core.outcomes import conclude
+from scheduler.core.records import Kind, Outcome
 from scheduler.core.tally import Bucket
 from scheduler.core.targets import target_of
 from scheduler.core.world import World
@@ -28,6 +29,7 @@ def settle_deployment(batch: Batch, deployment_id: DeploymentId) -> None:
         batch.publish(DeploymentStepDone(deployment, step))
         deployment = _next_step(batch, deployment)
     drop_deployment(batch, deployment)
+    conclude(batch, deployment, Outcome.DONE)
     batch.publish(DeploymentDone(deployment))
 
 

@@ -17,8 +17,9 @@ from scheduler.core.deployment import Change
 from scheduler.core.effects import Accepted, Answer, QueuedChangeFailed, Rejected
 from scheduler.core.events import ChangeApps
 from scheduler.core.ids import AppId, DeploymentId, RequestId
+from scheduler.core.outcomes import conclude_queued
 from scheduler.core.planning import is_config_change
-from scheduler.core.records import Kind, Queued
+from scheduler.core.records import Kind, Outcome, Queued
 from scheduler.core.wishes import Removal, Upsert
 from scheduler.core.world import World
 
@@ -58,6 +59,7 @@ def begin_queued(batch: Batch, begin: Begin) -> None:
         batch.delete(Kind.QUEUED, queued.id)
         answer = begin(batch, _as_command(queued), queued.id)
         if isinstance(answer, Rejected):
+            conclude_queued(batch, queued, Outcome.FAILED, answer.message)
             batch.publish(QueuedChangeFailed(queued, answer.message))
 
 
@@ -65,6 +67,7 @@ def drop_queued(batch: Batch, deployment_id: DeploymentId, reason: str) -> None:
     """Forget a change that waits, and say so to whoever relies on it."""
     queued = batch.world.queued[deployment_id]
     batch.delete(Kind.QUEUED, queued.id)
+    conclude_queued(batch, queued, Outcome.CANCELLED, reason)
     batch.publish(QueuedChangeFailed(queued, reason))
 
 

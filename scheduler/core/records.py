@@ -12,7 +12,7 @@ from typing import Any
 from attrs import frozen
 
 from scheduler.core.app import AppSpec
-from scheduler.core.deployment import Deployment
+from scheduler.core.deployment import Change, Deployment
 from scheduler.core.ids import (
     AgentId,
     AppId,
@@ -42,6 +42,7 @@ class Kind(StrEnum):
     ROLLOUT = "rollout"
     ROLLED_BACK = "rolled_back"
     QUEUED = "queued"
+    FINISHED = "finished"
 
 
 @frozen
@@ -164,6 +165,34 @@ class Queued:
         return app_ids_of(self.upserts, self.removals, self.restarts)
 
 
+class Outcome(StrEnum):
+    """What became of a deployment that is over."""
+
+    DONE = "done"
+    FAILED = "failed"
+    """It waited for others and could not begin when its turn came."""
+    REVERTED = "reverted"
+    """It failed, and a deployment of its own takes it back (``update.autoRevert``)."""
+    CANCELLED = "cancelled"
+
+
+@frozen
+class Finished:
+    """What became of a deployment or a queued change; kept for the latest ones only."""
+
+    id: DeploymentId
+    outcome: Outcome
+    version: Version
+    ended_at_ms: int
+    started_at_ms: int | None = None
+    """None: it waited for others and never began."""
+    changes: tuple[Change, ...] = ()
+    reason: str | None = None
+    reverts: DeploymentId | None = None
+    reverted_by: DeploymentId | None = None
+    """The deployment that takes back what this one changed."""
+
+
 Entity = (
     Framework
     | Group
@@ -178,6 +207,7 @@ Entity = (
     | Rollout
     | RolledBack
     | Queued
+    | Finished
 )
 
 
@@ -230,5 +260,6 @@ _KEYS: dict[type, tuple[Kind, Callable[[Any], str]]] = {
     Rollout: (Kind.ROLLOUT, attrgetter("app_id")),
     RolledBack: (Kind.ROLLED_BACK, _app_version_key),
     Queued: (Kind.QUEUED, attrgetter("id")),
+    Finished: (Kind.FINISHED, attrgetter("id")),
 }
 """Where each entity is stored: its kind, and its key read from the entity."""

@@ -18,9 +18,10 @@ from scheduler.core.effects import (
     Rejected,
 )
 from scheduler.core.ids import AppId, DeploymentId, Version
+from scheduler.core.outcomes import conclude
 from scheduler.core.planning import circle_in, imagine, plan
 from scheduler.core.queueing import follow_revert
-from scheduler.core.records import App, RolledBack, Rollout
+from scheduler.core.records import App, Outcome, RolledBack, Rollout
 from scheduler.core.retention import prune_versions
 
 
@@ -45,6 +46,7 @@ def deploy(
     batch.publish(DeploymentStarted(deployment))
     if not deployment.changes:
         # Deployments are looked at through their apps: without one, nobody would end this.
+        conclude(batch, deployment, Outcome.DONE)
         batch.publish(DeploymentDone(deployment))
         return Accepted(version, deployment.id)
     batch.put(deployment)
@@ -55,12 +57,15 @@ def deploy(
 
 
 def give_up(batch: Batch, deployment: Deployment, reason: str) -> None:
-    """Forget a deployment that will not be finished; what it reached stays."""
+    """End a deployment that is not wanted any more; what it reached stays."""
     drop_deployment(batch, deployment)
+    conclude(batch, deployment, Outcome.CANCELLED, reason)
     batch.publish(DeploymentFailed(deployment, reason))
 
 
-def revert(batch: Batch, deployment: Deployment, reason: str) -> Accepted | Rejected:
+def revert(
+    batch: Batch, deployment: Deployment, reason: str, outcome: Outcome
+) -> Accepted | Rejected:
     """Replace a deployment by one that takes back what it changed, and only that.
 
     Refused, with nothing changed, where the definitions of before and the others of now would
@@ -80,13 +85,16 @@ def revert(batch: Batch, deployment: Deployment, reason: str) -> Accepted | Reje
     circle = circle_in(imagined)
     if circle is not None:
         return circle
-    give_up(batch, deployment, reason)
+    drop_deployment(batch, deployment)
+    batch.publish(DeploymentFailed(deployment, reason))
     for app, change in zip(reverted, changes, strict=True):
         batch.put(app)
         follow_revert(batch, change)
         if change.before is not None:
             batch.put(RolledBack(app.id, change.before, batch.now_ms, reason))
-    return deploy(batch, batch.new_version(), changes, reverts=deployment.id)
+    accepted = deploy(batch, batch.new_version(), changes, reverts=deployment.id)
+    conclude(batch, deployment, outcome, reason, reverted_by=accepted.deployment_id)
+    return accepted
 
 
 def _after(app: App, change: Change) -> App:
@@ -107,8 +115,10 @@ def fail(batch: Batch, app_id: AppId, reason: str) -> None:
     policy = batch.world.spec_of(app_id).update
     is_created = batch.world.locks[app_id].change.before is None
     may_revert = policy is not None and policy.auto_revert and deployment.reverts is None
-    if may_revert and not is_created and isinstance(revert(batch, deployment, reason), Accepted):
-        return
+    if may_revert and not is_created:
+        answer = revert(batch, deployment, reason, Outcome.REVERTED)
+        if isinstance(answer, Accepted):
+            return
     batch.put(evolve(deployment, paused=reason))
     batch.publish(DeploymentFailed(deployment, reason))
 

@@ -36,6 +36,8 @@ class Settings:
     """Versions kept for each app (Marathon: zk_max_versions)."""
     ended_max: int = 10_000
     """Tombstones kept in all."""
+    finished_max: int = 500
+    """Outcomes of deployments kept in all."""
     accept_tasks_max: int = 500
     """Tasks launched by one ACCEPT: bounds the size of the call."""
     launches_max: int = 500

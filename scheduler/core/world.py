@@ -40,6 +40,7 @@ from scheduler.core.records import (
     Delay,
     Ended,
     Failure,
+    Finished,
     Framework,
     Group,
     Kind,
@@ -88,6 +89,8 @@ class World:
         self.queued: dict[DeploymentId, Queued] = {}
         """Changes that wait for deployments in their way, oldest first."""
         self.rolled_back: dict[tuple[AppId, Version], RolledBack] = {}
+        self.finished: dict[DeploymentId, Finished] = {}
+        """What became of the latest deployments, oldest first."""
 
         self.tallies: dict[AppId, dict[Version, Tally]] = {}
         self.on_agent: dict[AppId, Counter[AgentId]] = {}
@@ -129,6 +132,9 @@ class World:
             Kind.ROLLED_BACK: lambda key, value: _set(
                 self.rolled_back, _app_version(key), value, RolledBack
             ),
+            Kind.FINISHED: lambda key, value: _set(
+                self.finished, DeploymentId(key), value, Finished
+            ),
         }
 
         # Volatile: of this term, this connection.
@@ -167,7 +173,7 @@ class World:
     def load(self, records: Iterable[Record]) -> None:
         """Apply stored records, whatever their order: those that others refer to go first.
 
-        What stands in line (instances, tombstones) goes in by age, as it once came.
+        What stands in line (instances, tombstones, outcomes) goes in by age, as it once came.
         """
         by_kind: dict[Kind, list[Record]] = {kind: [] for kind in Kind}
         for record in records:
@@ -504,6 +510,8 @@ def _age_ms(record: Record) -> int:
             return instance.healthy_since_ms or instance.since_ms
         case Put(value=Ended() as ended):
             return ended.at_ms
+        case Put(value=Finished() as finished):
+            return finished.ended_at_ms
         case _:
             return 0
 

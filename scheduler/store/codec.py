@@ -11,7 +11,7 @@ from sys import intern
 from attrs import frozen
 
 from scheduler.core.app import AppSpec
-from scheduler.core.deployment import Action, ActionKind, Change, Deployment, Step
+from scheduler.core.deployment import Action, ActionKind, Deployment, Step
 from scheduler.core.executors import Executor, ExecutorId
 from scheduler.core.ids import (
     AgentId,
@@ -39,6 +39,7 @@ from scheduler.core.records import (
     Ended,
     Entity,
     Failure,
+    Finished,
     Framework,
     Group,
     Kind,
@@ -51,6 +52,7 @@ from scheduler.core.records import (
 from scheduler.core.wishes import Removal, Upsert
 from scheduler.store import store_pb2 as pb
 from scheduler.store.contract import CorruptState
+from scheduler.store.finished import change_of, decode_finished, encode_finished
 
 # ------------------------------------------------------------------ instances
 
@@ -258,20 +260,12 @@ def _decode_deployment(value: bytes) -> Deployment:
             Step(tuple(Action(ActionKind(act.kind), AppId(act.app_id)) for act in step.actions))
             for step in it.steps
         ),
-        changes=tuple(_change(change) for change in it.changes),
+        changes=tuple(change_of(change) for change in it.changes),
         current_step=it.current_step,
         step_started_at_ms=it.step_started_at_ms,
         reverts=DeploymentId(it.reverts) if it.HasField("reverts") else None,
         paused=it.paused if it.HasField("paused") else None,
         promoted=it.promoted,
-    )
-
-
-def _change(it: pb.Change) -> Change:
-    return Change(
-        app_id=AppId(it.app_id),
-        before=Version(it.before) if it.HasField("before") else None,
-        after=Version(it.after) if it.HasField("after") else None,
     )
 
 
@@ -464,6 +458,7 @@ _ENCODERS: dict[type, Callable[..., bytes]] = {
     Ended: _encode_ended,
     Rollout: _encode_rollout,
     RolledBack: _encode_rolled_back,
+    Finished: encode_finished,
 }
 
 _DECODERS: dict[Kind, Callable[[bytes], Entity]] = {
@@ -478,6 +473,7 @@ _DECODERS: dict[Kind, Callable[[bytes], Entity]] = {
     Kind.ENDED: _decode_ended,
     Kind.ROLLOUT: _decode_rollout,
     Kind.ROLLED_BACK: _decode_rolled_back,
+    Kind.FINISHED: decode_finished,
 }
 
 

@@ -344,6 +344,28 @@ class Queued(_message.Message):
     removed_groups: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, id: _Optional[str] = ..., queued_at_ms: _Optional[int] = ..., upserts: _Optional[_Iterable[_Union[Upsert, _Mapping]]] = ..., removals: _Optional[_Iterable[_Union[Removal, _Mapping]]] = ..., restarts: _Optional[_Iterable[str]] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ..., removed_groups: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class Finished(_message.Message):
+    __slots__ = ("id", "outcome", "version", "ended_at_ms", "started_at_ms", "changes", "reason", "reverts", "reverted_by")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REVERTS_FIELD_NUMBER: _ClassVar[int]
+    REVERTED_BY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    outcome: str
+    version: str
+    ended_at_ms: int
+    started_at_ms: int
+    changes: _containers.RepeatedCompositeFieldContainer[Change]
+    reason: str
+    reverts: str
+    reverted_by: str
+    def __init__(self, id: _Optional[str] = ..., outcome: _Optional[str] = ..., version: _Optional[str] = ..., ended_at_ms: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., reason: _Optional[str] = ..., reverts: _Optional[str] = ..., reverted_by: _Optional[str] = ...) -> None: ...
+
 class RolledBack(_message.Message):
     __slots__ = ("app_id", "version", "at_ms", "reason")
     APP_ID_FIELD_NUMBER: _ClassVar[int]

@@ -106,6 +106,7 @@ class Ledger:
             Kind.FAILURE: {**world.failures},
             Kind.ENDED: {**world.ended},
             Kind.QUEUED: {**world.queued},
+            Kind.FINISHED: {**world.finished},
             Kind.ROLLOUT: {**world.rollouts},
             Kind.VERSION: {
                 f"{app_id}@{version}": value

@@ -29,6 +29,7 @@ def entities(world: World) -> dict[str, object]:
         "ended": world.ended,
         "rollouts": world.rollouts,
         "rolled_back": world.rolled_back,
+        "finished": world.finished,
     }
 
 

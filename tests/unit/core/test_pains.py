@@ -462,7 +462,7 @@ def test_a_group_without_room_does_not_hold_the_others_back() -> None:
 
 def test_what_is_kept_in_memory_does_not_grow_with_what_has_happened() -> None:
     """#974, #1497, #7214: more memory day by day, until the process was killed for it."""
-    game = running(settings=Settings(versions_max=5, ended_max=20), instances=3)
+    game = running(settings=Settings(versions_max=5, ended_max=20, finished_max=20), instances=3)
     sizes: list[dict[str, int]] = []
     for round_ in range(120):
         game.upsert(spec(cmd=f"run {round_}", instances=3))

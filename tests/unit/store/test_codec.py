@@ -20,6 +20,7 @@ from scheduler.core.records import (
     Ended,
     Entity,
     Failure,
+    Finished,
     Framework,
     Group,
     Kind,
@@ -35,7 +36,7 @@ _VERSIONS = st.builds(
     AppVersion,
     spec=st.builds(AppSpec, id=st.text(), cmd=st.none() | st.text(), instances=st.integers(0, 99)),
 )
-_KINDS = (Instance, Deployment, Agent, App, Delay, Ended, Failure, Framework, Group)
+_KINDS = (Instance, Deployment, Agent, App, Delay, Ended, Failure, Finished, Framework, Group)
 
 
 def _any(annotation: Any) -> st.SearchStrategy[Any]:

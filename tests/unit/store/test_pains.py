@@ -111,7 +111,7 @@ def test_a_store_does_not_grow_by_deploying_again_and_again(tmp_path: Path):
     """#1683: twenty thousand nodes for four hundred apps, and what was deleted never went."""
     path = tmp_path / "egret.db"
     store = SqliteStore(path, CODEC)
-    game = Stored(store, Settings(versions_max=10, ended_max=50))
+    game = Stored(store, Settings(versions_max=10, ended_max=50, finished_max=20))
     game.create("/web", instances=3)
     found: list[tuple[object, ...]] = []
     for round_ in range(1, 121):
