@@ -48,7 +48,6 @@ class Cause:
 _BLAMELESS_REASONS = frozenset(
     {
         "REASON_INVALID_OFFERS",
-        "REASON_RECONCILIATION",
         "REASON_AGENT_DRAINING",
         "REASON_AGENT_REMOVED",
         "REASON_AGENT_REMOVED_BY_OPERATOR",
@@ -88,6 +87,11 @@ def is_draining(update: StatusUpdate) -> bool:
     return update.reason in {"REASON_AGENT_DRAINING", "REASON_SLAVE_DRAINING"}
 
 
+def is_reconciled(update: StatusUpdate) -> bool:
+    """Whether it answers a RECONCILE: the reason of what happened is not told any more."""
+    return update.reason == "REASON_RECONCILIATION"
+
+
 def is_executor_gone(update: StatusUpdate) -> bool:
     """Whether the task's executor has ended, or is about to."""
     return update.reason == "REASON_EXECUTOR_TERMINATED"
@@ -111,12 +115,14 @@ def classify(update: StatusUpdate) -> Signal:
 
     A TASK_DROPPED is blameless only when its reason says so: dropped for a reason of the task
     itself (an agent without the isolator it needs) it would come back at once, without end.
+    An answer to RECONCILE tells the latest state under a reason of its own: an end that is first
+    heard of in this way is what its state says, a crash too. Why a task was dropped is lost then.
     """
     if update.state.is_terminal and update.reason.endswith("_UNAUTHORIZED"):
         return Signal.REFUSED
     if update.state.is_terminal and update.reason in _BLAMELESS_REASONS:
         return Signal.LOST
-    if update.state is TaskState.DROPPED and is_executor_gone(update):
+    if update.state is TaskState.DROPPED and (is_executor_gone(update) or is_reconciled(update)):
         return Signal.LOST
     if update.state is TaskState.KILLED and update.healthy is False:
         # Its executor gave it up as unhealthy (traces: 03-health-checks): that is a crash.

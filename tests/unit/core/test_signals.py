@@ -28,7 +28,6 @@ BY_STATE = {
 TERMINAL = [state for state in TaskState if state.is_terminal]
 BLAMELESS = [
     "REASON_INVALID_OFFERS",
-    "REASON_RECONCILIATION",
     "REASON_AGENT_DRAINING",
     "REASON_SLAVE_DRAINING",
     "REASON_AGENT_REMOVED",
@@ -69,6 +68,13 @@ def test_an_end_that_is_nobodys_fault_costs_nothing(state: TaskState, reason: st
     """A lost offer or a drained machine says nothing about the app."""
     expected = Signal.LOST if state.is_terminal else BY_STATE[state]
     assert classify(update(TASK, state, reason=reason)) is expected
+
+
+@pytest.mark.parametrize("state", TaskState)
+def test_an_end_first_heard_of_by_reconciliation_is_what_its_state_says(state: TaskState) -> None:
+    """The agent's own update got lost: a crash is one all the same, with its back-off."""
+    expected = Signal.LOST if state is TaskState.DROPPED else BY_STATE[state]
+    assert classify(update(TASK, state, reason="REASON_RECONCILIATION")) is expected
 
 
 @pytest.mark.parametrize("state", TERMINAL)
