@@ -448,6 +448,8 @@ def _reschedule(batch: Batch, instance: Instance, *, solo: bool, message: str) -
     version = instance.version
     if target.version is not None and not target.holds_old_version:
         version = target.config_version
+    # What the version before has spent or missed is held against no other.
+    is_same = version == instance.version
     batch.put(
         Instance(
             id=instance.id,
@@ -459,9 +461,9 @@ def _reschedule(batch: Batch, instance: Instance, *, solo: bool, message: str) -
             created_at_ms=instance.created_at_ms,
             solo=solo,
             last_message=message or None,
-            attempts=instance.attempts,
-            attempts_since_ms=instance.attempts_since_ms,
-            unproven_since_ms=instance.unproven_since_ms if version == instance.version else None,
+            attempts=instance.attempts if is_same else 0,
+            attempts_since_ms=instance.attempts_since_ms if is_same else 0,
+            unproven_since_ms=instance.unproven_since_ms if is_same else None,
         )
     )
     batch.world.revive_wanted = True

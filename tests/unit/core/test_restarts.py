@@ -1,9 +1,11 @@
 """Whether an instance that has ended is launched again: Egret's ``restartPolicy``."""
 
 import pytest
+from attrs import evolve
 
-from scheduler.core.app import HealthCheck, RestartMode, RestartPolicy
+from scheduler.core.app import HealthCheck, RestartMode, RestartPolicy, UpgradeStrategy
 from scheduler.core.events import ProbeResult
+from scheduler.core.ids import InstanceId
 from scheduler.core.instance import CheckResult, Condition, Goal, TaskState
 from scheduler.core.tally import Bucket
 from tests.unit.core.game import V1, WEB, Game, instance, spec, update
@@ -83,6 +85,26 @@ def test_after_the_interval_the_count_begins_anew() -> None:
     g = game(RestartPolicy(ALWAYS, attempts=1, interval_s=60))
     # Each life lasts longer than the interval.
     assert [end(g, FAILED) for _ in range(4)] == [True, True, True, True]
+
+
+def test_a_new_version_has_all_its_attempts() -> None:
+    """What the old one has crashed does not fail the rollout of the one that mends it."""
+    policy = RestartPolicy(ALWAYS, attempts=1, interval_s=10_000)
+    old = spec(instances=2, restart_policy=policy, upgrade_strategy=UpgradeStrategy(1000, 500))
+    g = Game()
+    g.install(old)
+    ids = (InstanceId(f"web.instance-{number}") for number in (1, 2))
+    g.put(*(instance(Condition.RUNNING, id=one) for one in ids))
+    g.connect()
+    g.upsert(evolve(old, cmd="mended"))
+    first = next(i for i in g.world.instances.values() if i.version == V1)
+    g.send(update(first.task_id, FAILED))
+    g.wait(400_000)
+    g.run_all()
+    again = g.world.instances[first.id]
+    assert again.version != V1
+    g.send(update(again.task_id, FAILED))
+    assert g.world.instances[first.id].goal is Goal.RUNNING
 
 
 def test_an_end_that_is_nobodys_fault_is_no_attempt() -> None:
