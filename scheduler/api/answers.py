@@ -154,6 +154,38 @@ ANSWERS: dict[str, Json] = {
         totalSteps=_WHOLE,
         egret=_ANYTHING,
     ),
+    "Outcome": _object(
+        (
+            "id", "outcome", "reason", "version", "startedAt", "endedAt", "changes", "reverts",
+            "revertedBy",
+        ),
+        id=_TEXT,
+        outcome={
+            "type": "string",
+            "enum": ["queued", "running", "done", "failed", "reverted", "cancelled"],
+        },
+        reason=_OPTIONAL_TEXT,
+        version=_TIME,
+        startedAt=_OPTIONAL_TEXT,
+        endedAt=_OPTIONAL_TEXT,
+        changes=_array(
+            _object(
+                ("app", "before", "after"),
+                app=_TEXT,
+                before=_OPTIONAL_TEXT,
+                after=_OPTIONAL_TEXT,
+            )
+        ),
+        reverts=_OPTIONAL_TEXT,
+        revertedBy=_OPTIONAL_TEXT,
+        currentStep=_WHOLE,
+        totalSteps=_WHOLE,
+        stepStartedAt=_TIME,
+        paused=_OPTIONAL_TEXT,
+        failed=_BOOLEAN,
+        promoted=_BOOLEAN,
+        blockedBy=_array(_ANYTHING),
+    ),
     "Queued": _object(
         ("count", "role", "delay", "since", "app", "processedOffersSummary"),
         count=_WHOLE,

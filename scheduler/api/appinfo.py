@@ -334,9 +334,14 @@ def deployment_json(world: World, deployment: Deployment, last_response: LastRes
             }
             for action in current.actions
         ],
-        "currentStep": min(deployment.current_step + 1, len(steps)),
+        "currentStep": current_step(deployment),
         "totalSteps": len(steps),
     }
+
+
+def current_step(deployment: Deployment) -> int:
+    """Give the number of the present step, counted from 1; 0 where there is none."""
+    return min(deployment.current_step + 1, len(deployment.steps))
 
 
 def steps_json(deployment: Deployment) -> list[Json]:

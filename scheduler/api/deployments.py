@@ -11,15 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scheduler.api.appinfo import Json, deployment_json
-from scheduler.api.blocked import block_json, queued_blocks
+from scheduler.api.blocked import queued_blocks
 from scheduler.api.bodies import flag
 from scheduler.api.changes import command
 from scheduler.api.context import Api
+from scheduler.api.errors import ApiError
+from scheduler.api.outcomes import outcome_json, progress_json
 from scheduler.api.replies import deployment_response, json_response
-from scheduler.core.deployment import Deployment
 from scheduler.core.effects import Accepted
 from scheduler.core.events import CancelDeployment, Command, SteerDeployment, Steering
-from scheduler.core.explain import blocked_by
 from scheduler.core.ids import DeploymentId, RequestId
 from scheduler.core.records import Queued
 from scheduler.core.times import format_ms
@@ -37,11 +37,22 @@ async def list_deployments(api: Api, request: Request) -> Response:
     if "egret" in request.query_params.getlist("embed"):
         now_ms = api.runtime.clock()
         for item, deployment in zip(shown, world.deployments.values(), strict=False):
-            item["egret"] = _more(world, deployment, now_ms)
+            item["egret"] = progress_json(world, deployment, now_ms)
         for item, queued in zip(
             shown[len(world.deployments) :], world.queued.values(), strict=True
         ):
             item["egret"] = _waiting(world, queued)
+    return json_response(shown)
+
+
+async def show_deployment(api: Api, request: Request) -> Response:
+    """GET /v2/egret/deployments/{id}: what becomes of one, or became: the latest are kept."""
+    world = await api.settled_world()
+    deployment_id = DeploymentId(request.path_params["deployment_id"])
+    shown = outcome_json(world, deployment_id, api.runtime.clock())
+    if shown is None:
+        message = f"Deployment {deployment_id} is not known: it never was, or is not kept any more"
+        raise ApiError(404, message)
     return json_response(shown)
 
 
@@ -62,17 +73,6 @@ def _queued_json(queued: Queued) -> Json:
 def _waiting(world: World, queued: Queued) -> Json:
     blocks = queued_blocks(world, queued)
     return {"queuedAt": format_ms(queued.queued_at_ms), "blockedBy": blocks}
-
-
-def _more(world: World, deployment: Deployment, now_ms: int) -> Json:
-    return {
-        "startedAt": format_ms(deployment.started_at_ms),
-        "stepStartedAt": format_ms(deployment.step_started_at_ms),
-        "paused": deployment.paused,
-        "promoted": deployment.promoted,
-        "reverts": deployment.reverts,
-        "blockedBy": [block_json(block) for block in blocked_by(world, deployment.id, now_ms)],
-    }
 
 
 async def cancel_deployment(api: Api, request: Request) -> Response:

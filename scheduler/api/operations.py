@@ -155,6 +155,7 @@ OPERATIONS: dict[Handler, Operation] = {
         _DEPLOYED, ("force", "queue", "dryRun", "ifVersion"), errors=_WRITE, headers=_IF_MATCH
     ),
     deployments.list_deployments: Operation(_array(_ref("Deployment")), ("embed",), errors=(503,)),
+    deployments.show_deployment: Operation(_ref("Outcome"), errors=(404, 503)),
     deployments.cancel_deployment: Operation(
         _ref("Deployed"), ("force",), errors=_WRITE, statuses=(200, 202)
     ),

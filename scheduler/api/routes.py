@@ -73,6 +73,7 @@ TABLE: tuple[tuple[str, dict[str, Handler]], ...] = (
         },
     ),
     ("/v2/events", {"GET": stream_events}),
+    ("/v2/egret/deployments/{deployment_id}", {"GET": deployments.show_deployment}),
     ("/v2/egret/discovery", {"GET": egret.show_discovery}),
     ("/v2/egret/unknown-tasks", {"GET": egret.list_unknown_tasks}),
     ("/v2/egret/unknown-tasks/kill", {"POST": egret.kill_unknown_tasks}),

@@ -161,7 +161,7 @@ def restart(session: Session, app_id: str, *, force: bool, wait: float | None) -
 def remove(session: Session, app_id: str, *, wait: float | None) -> None:
     """Stop an app's tasks and forget the app."""
     answer = session.client.call("DELETE", app_path(app_id))
-    follow(session, answer, [app_id], wait, f"removing {app_id}", is_removal=True)
+    follow(session, answer, [app_id], wait, f"removing {app_id}")
 
 
 @command.command()

@@ -5,18 +5,16 @@ from urllib.parse import quote
 
 import click
 
-from scheduler.cli.jsonvalues import items
+from scheduler.cli.failures import ExitCode, Failure
+from scheduler.cli.jsonvalues import fields, items
+from scheduler.cli.outcomes import outcome_of, sentence
 from scheduler.cli.output import age_of, print_json, print_table
 from scheduler.cli.session import Session, connected
 from scheduler.cli.waiting import blocks_of, reasons_of
-from scheduler.cli.waits import (
-    DEFAULT_WAIT_S,
-    EXPLAINED,
-    Progress,
-    await_deployment,
-    deployment_of,
-    watch,
-)
+from scheduler.cli.waits import DEFAULT_WAIT_S, Progress, await_deployment, deployment_of, watch
+
+EXPLAINED = {"embed": "egret"}
+"""Has deployments shown with what they wait for."""
 
 
 @click.group()
@@ -38,7 +36,7 @@ def list_deployments(session: Session) -> None:
             age_of(one.get("version")),
             f"{one['currentStep']}/{one['totalSteps']}",
             ", ".join(_action(action) for action in one.get("currentActions", [])) or "-",
-            "; ".join(blocks_of(one)) or "-",
+            "; ".join(blocks_of(fields(one.get("egret")))) or "-",
         ]
         for one in deployments
     ]
@@ -65,40 +63,53 @@ def _action(action: dict[str, Any]) -> str:
 @connected
 def watch_deployments(session: Session, deployment_id: str | None, *, timeout: float) -> None:
     """Follow one deployment, or all that are under way, until they are done."""
-    client = session.client
     if deployment_id is not None:
-        found = [one for one in client.get("/v2/deployments") if one["id"] == deployment_id]
-        apps = items(found[0]["affectedApps"]) if found else []
-        await_deployment(client, deployment_id, apps, timeout, quiet=session.as_json)
+        await_deployment(session.client, deployment_id, timeout, quiet=session.as_json)
     else:
-        watch(
-            lambda: _progress_of_all(session),
-            timeout,
-            quiet=session.as_json,
-            what="A deployment",
-            advice=lambda: reasons_of(client, _affected(session)),
-        )
+        _watch_all(session, timeout)
     if session.as_json:
         print_json({"done": True})
     else:
         click.echo("done")
 
 
-def _affected(session: Session) -> set[str]:
-    deployments = session.client.get("/v2/deployments")
-    return {app_id for one in deployments for app_id in one["affectedApps"]}
+def _watch_all(session: Session, wait_s: float) -> None:
+    """Return when no deployment goes on any more and each that was seen is done.
+
+    Raises:
+        Failure: one is not.
+    """
+    client = session.client
+    seen: dict[str, list[str]] = {}
+    watch(
+        lambda: _progress_of_all(session, seen),
+        wait_s,
+        quiet=session.as_json,
+        what="A deployment",
+        advice=lambda: reasons_of(client, {app_id for apps in seen.values() for app_id in apps}),
+    )
+    outcomes = [outcome_of(client, deployment_id) for deployment_id in seen]
+    undone = [sentence(one) for one in outcomes if one["outcome"] != "done"]
+    if len(undone) == 1:
+        raise Failure(ExitCode.FAILED, f"Deployment {undone[0]}.")
+    if undone:
+        message = f"Of {len(seen)} deployments {len(undone)} did not come about."
+        raise Failure(ExitCode.FAILED, message, *undone)
 
 
-def _progress_of_all(session: Session) -> Progress:
+def _progress_of_all(session: Session, seen: dict[str, list[str]]) -> Progress:
     deployments = session.client.get("/v2/deployments", EXPLAINED)
-    if not deployments:
+    seen.update((one["id"], items(one["affectedApps"])) for one in deployments)
+    going = [one for one in deployments if not fields(one.get("egret")).get("failed")]
+    # What is queued goes on only behind something that goes on.
+    if not any("queuedAt" not in fields(one.get("egret")) for one in going):
         return Progress(done=True, lines=())
     apps = {app["id"]: app for app in session.client.get("/v2/apps")["apps"]}
     lines: list[str] = []
-    for one in deployments:
+    for one in going:
         lines.append(f"{one['id']}: step {one['currentStep']} of {one['totalSteps']}")
         lines += [f"  {_state(app_id, apps.get(app_id))}" for app_id in one["affectedApps"]]
-        lines += [f"  {line}" for line in blocks_of(one)]
+        lines += [f"  {line}" for line in blocks_of(fields(one.get("egret")))]
     return Progress(done=False, lines=tuple(lines))
 
 

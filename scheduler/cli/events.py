@@ -59,7 +59,7 @@ def say(name: str, data: dict[str, Any]) -> str:
     if plan:
         data = {"id": plan.get("id"), **data}
     shown = [f"{key}={data[key]}" for key in _SHOWN if data.get(key) not in {None, ""}]
-    blocks = blocks_of({"egret": data})
+    blocks = blocks_of(data)
     if len(blocks) > _BLOCKS_SHOWN:
         blocks[_BLOCKS_SHOWN:] = [f"… and {len(blocks) - _BLOCKS_SHOWN} more"]
     return "  ".join([str(data.get("timestamp", "-")), name, *shown, *blocks])

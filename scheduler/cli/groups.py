@@ -1,8 +1,7 @@
 """List, show, deploy, scale and remove groups of apps: ``egret group …``."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -11,9 +10,10 @@ from scheduler.cli.client import Answer, Client, group_path
 from scheduler.cli.deploy import FILES
 from scheduler.cli.failures import ExitCode, Failure
 from scheduler.cli.jsonvalues import Fields, fields, items, objects
+from scheduler.cli.outcomes import outcome_of
 from scheduler.cli.output import print_json, print_table
 from scheduler.cli.session import GROUP_ID, Session, connected
-from scheduler.cli.waits import follow, waitable
+from scheduler.cli.waits import deployment_of, follow, waitable
 from scheduler.spec import READ_ONLY, InvalidInput, parse_json
 
 _EMBED = {"embed": "group.groups,group.apps,group.apps.counts,group.apps.deployments"}
@@ -183,18 +183,17 @@ def remove(session: Session, group_id: str, *, yes: bool, force: bool, wait: flo
         )
     answer = client.call("DELETE", group_path(group_id), {"force": str(force).lower()})
     message = f"removing group {group_id} with {len(apps)} apps"
-    follow(session, answer, apps, wait, message, is_removal=True)
+    follow(session, answer, apps, wait, message)
 
 
 def _follow(session: Session, answer: Answer, wait: float | None, message: str) -> None:
-    """Follow a deployment and check what became of the apps that it is to leave behind."""
-    deployment_id = fields(answer.body).get("deploymentId")
-    follow(session, answer, _kept_by(session.client, deployment_id), wait, message)
+    """Follow a deployment; JSON names the apps that it is to leave behind."""
+    deployment_id, _ = deployment_of(answer)
+    named = session.as_json and deployment_id is not None
+    kept = _kept_by(session.client, str(deployment_id)) if named else []
+    follow(session, answer, kept, wait, message)
 
 
-def _kept_by(client: Client, deployment_id: Any) -> Sequence[str]:
-    for one in objects(client.get("/v2/deployments")):
-        if one["id"] == deployment_id:
-            gone = removed_by(Answer(200, one, {}))
-            return [app for app in items(one["affectedApps"]) if app not in gone]
-    return []
+def _kept_by(client: Client, deployment_id: str) -> list[str]:
+    changes = objects(outcome_of(client, deployment_id)["changes"])
+    return [change["app"] for change in changes if change["after"] is not None]

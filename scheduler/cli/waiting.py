@@ -56,9 +56,9 @@ def refusals_of(client: Client) -> list[Fields]:
     return objects(fields(client.find("/v2/egret/discovery")).get("refusals"))
 
 
-def blocks_of(deployment: Fields) -> list[str]:
+def blocks_of(explained: Fields) -> list[str]:
     """List what an unfinished deployment waits for, one line for each app."""
-    blocks = objects(fields(deployment.get("egret")).get("blockedBy"))
+    blocks = objects(explained.get("blockedBy"))
     return [f"{block['app']} waits: {_block(block)}" for block in blocks]
 
 

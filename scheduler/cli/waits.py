@@ -11,16 +11,16 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from scheduler.cli.client import Answer, Client, app_path
+from scheduler.cli.client import Answer, Client
 from scheduler.cli.failures import ExitCode, Failure
-from scheduler.cli.jsonvalues import fields
+from scheduler.cli.jsonvalues import Fields, fields, objects
+from scheduler.cli.outcomes import failure_of, is_under_way, outcome_of, progress_lines
 from scheduler.cli.output import print_json
 from scheduler.cli.session import Session
-from scheduler.cli.waiting import blocks_of, reasons_of
+from scheduler.cli.waiting import reasons_of
 
 POLL_S = 0.5
-EXPLAINED = {"embed": "egret"}
-"""Has deployments shown with what they wait for."""
+GOES_ON = "It goes on; `egret deployment watch` follows it, `egret deployment cancel` ends it."
 DEFAULT_WAIT_S = 300.0
 
 
@@ -57,22 +57,18 @@ def follow(
     app_ids: Sequence[str],
     wait_s: float | None,
     message: str,
-    *,
-    is_removal: bool = False,
 ) -> None:
     """Say what was accepted and, if wanted, wait until it is done.
 
     Raises:
-        Failure: it did not happen in time (5), or was given up or replaced (1).
+        Failure: it was not done in time (5), or failed, was taken back or cancelled (1).
     """
     deployment_id, version = deployment_of(answer)
     if not session.as_json:
         suffix = f" (deployment {deployment_id})" if deployment_id else ""
         click.echo(f"{message}{suffix}", err=wait_s is not None)
     if wait_s is not None and deployment_id:
-        await_deployment(session.client, deployment_id, app_ids, wait_s, quiet=session.as_json)
-        if not is_removal:
-            _check_outcome(session.client, app_ids, version)
+        await_deployment(session.client, deployment_id, wait_s, quiet=session.as_json)
     if session.as_json:
         print_json({"deploymentId": deployment_id, "version": version, "apps": list(app_ids)})
     elif wait_s is not None:
@@ -86,24 +82,36 @@ def deployment_of(answer: Answer) -> tuple[str | None, str | None]:
     return deployment_id, body.get("version")
 
 
-def await_deployment(
-    client: Client, deployment_id: str, app_ids: Sequence[str], wait_s: float, *, quiet: bool
-) -> None:
-    """Return when a deployment is no longer under way.
+def await_deployment(client: Client, deployment_id: str, wait_s: float, *, quiet: bool) -> None:
+    """Return when a deployment is done.
 
     Raises:
-        Failure: the time is over; with what it waits for.
+        Failure: it failed, was taken back or cancelled (1); the time is over, with what it waits
+            for (5); the scheduler does not know it (6).
     """
+    found: list[Fields] = []
+
+    def look() -> Progress:
+        found[:] = [outcome_of(client, deployment_id)]
+        if is_under_way(found[0]):
+            return Progress(done=False, lines=tuple(progress_lines(client, found[0])))
+        return Progress(done=True, lines=())
+
     watch(
-        lambda: progress_of(client, deployment_id, app_ids),
+        look,
         wait_s,
         quiet=quiet,
         what=f"Deployment {deployment_id}",
-        advice=lambda: [
-            *reasons_of(client, set(app_ids)),
-            "It goes on; `egret deployment watch` follows it, `egret deployment cancel` ends it.",
-        ],
+        advice=lambda: [*reasons_of(client, apps_of(found[0])), GOES_ON],
     )
+    failure = failure_of(client, found[0])
+    if failure is not None:
+        raise failure
+
+
+def apps_of(found: Fields) -> set[str]:
+    """Name the apps that a deployment changes."""
+    return {change["app"] for change in objects(found["changes"])}
 
 
 def watch(
@@ -134,51 +142,3 @@ def watch(
                 break
             time.sleep(min(POLL_S, left_s))
     raise Failure(ExitCode.TIMEOUT, f"{what} is not done after {wait_s:g} s.", *shown, *advice())
-
-
-def progress_of(client: Client, deployment_id: str, app_ids: Sequence[str]) -> Progress:
-    """Look at a deployment and the apps it changes."""
-    deployments = client.get("/v2/deployments", EXPLAINED)
-    found = next((one for one in deployments if one["id"] == deployment_id), None)
-    if found is None:
-        return Progress(done=True, lines=())
-    lines = [*(_app_line(client, one) for one in app_ids), *blocks_of(found)]
-    step = f"step {found['currentStep']} of {found['totalSteps']}"
-    return Progress(done=False, lines=(step, *lines))
-
-
-def _app_line(client: Client, app_id: str) -> str:
-    body = client.find(app_path(app_id))
-    if body is None:
-        return f"{app_id}: being removed"
-    app = body["app"]
-    line = f"{app_id}: {app.get('tasksRunning', 0)} of {app['instances']} running"
-    if app.get("healthChecks"):
-        line += f", {app.get('tasksHealthy', 0)} healthy"
-    failure = app.get("lastTaskFailure")
-    if failure and failure.get("version") == app.get("version"):
-        line += f", last failure: {failure.get('message') or failure.get('state')}"
-    return line
-
-
-def _check_outcome(client: Client, app_ids: Sequence[str], version: str | None) -> None:
-    """See that what was deployed is what there is now: a deployment also ends when cancelled."""
-    for app_id in app_ids:
-        body = client.find(app_path(app_id))
-        if body is None:
-            raise Failure(ExitCode.FAILED, f"{app_id} was removed while it was being deployed.")
-        app = body["app"]
-        ready = app.get("tasksHealthy" if app.get("healthChecks") else "tasksRunning", 0)
-        if ready >= app["instances"]:
-            continue
-        advice = reasons_of(client, {app_id})
-        failure = fields(app.get("lastTaskFailure"))
-        if failure:
-            advice.append(f"last failure: {failure.get('state')} {failure.get('message')}")
-        if version is not None and app.get("version") != version:
-            advice.append(f"It was cancelled or replaced: the app is at {app.get('version')}.")
-        raise Failure(
-            ExitCode.FAILED,
-            f"The deployment of {app_id} ended, but {ready} of {app['instances']} instances run.",
-            *advice,
-        )

@@ -29,7 +29,7 @@ def settle_deployment(batch: Batch, deployment_id: DeploymentId) -> None:
         batch.publish(DeploymentStepDone(deployment, step))
         deployment = _next_step(batch, deployment)
     drop_deployment(batch, deployment)
-    conclude(batch, deployment, Outcome.DONE)
+    conclude(batch, deployment, Outcome.FAILED if deployment.has_failed else Outcome.DONE)
     batch.publish(DeploymentDone(deployment))
 
 

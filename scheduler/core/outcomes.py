@@ -25,7 +25,8 @@ def conclude(
 ) -> None:
     """Keep what became of a deployment; of one that had failed before, why it had."""
     if deployment.has_failed:
-        reason = f"{reason}; it had failed: {deployment.paused}"
+        why = deployment.paused
+        reason = why if reason is None else f"{reason}; it had failed: {why}"
     _keep(
         batch,
         Finished(

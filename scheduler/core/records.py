@@ -170,7 +170,8 @@ class Outcome(StrEnum):
 
     DONE = "done"
     FAILED = "failed"
-    """It waited for others and could not begin when its turn came."""
+    """It failed and ended all the same, since there was nothing left to do; or it waited for others
+    and could not begin when its turn came."""
     REVERTED = "reverted"
     """It failed, and a deployment of its own takes it back (``update.autoRevert``)."""
     CANCELLED = "cancelled"

@@ -98,6 +98,7 @@ READS = [
     row("GET", "/v2/groups/t/versions/2001-01-01T00:00:00.000Z", 404),
     row("GET", "/v2/groups/t/versions/never", 422),
     row("GET", "/v2/deployments", 200, says="/stuck/app"),
+    row("GET", "/v2/egret/deployments/nope", 404, says="is not known"),
     row("GET", "/v2/deployments?embed=egret", 200, says="blockedBy"),
     row("GET", "/v2/queue", 200, says="/stuck/app"),
     row("GET", "/v2/queue?embed=lastUnusedOffers", 200, says="lastUnusedOffers"),

@@ -120,3 +120,23 @@ def an_app(app_id: str = "/hello", **changes: Any) -> dict[str, Any]:
         "tasks": [],
     }
     return {**app, **changes}
+
+
+def an_outcome(outcome: str = "done", **changes: Any) -> dict[str, Any]:
+    """A deployment of /hello as GET shows it, under way or over."""
+    at = "2026-01-01T00:00:00.000Z"
+    is_over = outcome not in {"queued", "running"}
+    shown: dict[str, Any] = {
+        "id": "d1",
+        "outcome": outcome,
+        "reason": None,
+        "version": "v",
+        "startedAt": at,
+        "endedAt": at if is_over else None,
+        "changes": [{"app": "/hello", "before": "u", "after": "v"}],
+        "reverts": None,
+        "revertedBy": None,
+    }
+    if not is_over:
+        shown.update(currentStep=1, totalSteps=2, blockedBy=[])
+    return {**shown, **changes}

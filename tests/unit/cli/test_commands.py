@@ -13,7 +13,7 @@ from scheduler.cli.events import parse_events, say
 from scheduler.cli.main import COMMANDS
 from scheduler.cli.output import age_of
 from scheduler.cli.waiting import why
-from tests.unit.cli.conftest import Stub, an_app
+from tests.unit.cli.conftest import Stub, an_app, an_outcome
 
 Egret = Callable[..., Result]
 ACCEPTED = {"deploymentId": "d1", "version": "v"}
@@ -184,7 +184,8 @@ def test_a_rollback_goes_to_the_version_before(egret: Egret, stub: Stub) -> None
 
 def test_removing_waits_until_the_app_is_gone(egret: Egret, stub: Stub) -> None:
     stub.on("DELETE", "/v2/apps/hello", 200, ACCEPTED)
-    stub.on("GET", "/v2/deployments", 200, [])
+    gone = [{"app": "/hello", "before": "u", "after": None}]
+    stub.on("GET", "/v2/egret/deployments/d1", 200, an_outcome("done", changes=gone))
     result = egret("app", "remove", "hello", "--wait")
     assert result.exit_code == 0
     assert result.stdout == "done\n"
@@ -257,6 +258,8 @@ BLOCKED = {
 
 def test_deployments_say_what_they_wait_for(egret: Egret, stub: Stub) -> None:
     stub.on("GET", "/v2/deployments", 200, [BLOCKED])
+    running = an_outcome("running", blockedBy=BLOCKED["egret"]["blockedBy"])
+    stub.on("GET", "/v2/egret/deployments/d1", 200, running)
     assert "/hello waits: 2 instances: healthy, not ready" in egret("deployment", "list").stdout
     stub.on("GET", "/v2/apps", 200, {"apps": [an_app()]})
     stub.on("GET", "/v2/apps/hello", 200, {"app": an_app()})
@@ -273,6 +276,7 @@ def test_watching_ends_when_nothing_is_under_way(egret: Egret, stub: Stub) -> No
     one = {"id": "d1", "currentStep": 1, "totalSteps": 2, "affectedApps": ["/hello", "/gone"]}
     stub.on("GET", "/v2/deployments", 200, [one])
     stub.on("GET", "/v2/deployments", 200, [])
+    stub.on("GET", "/v2/egret/deployments/d1", 200, an_outcome("done"))
     stub.on("GET", "/v2/apps", 200, {"apps": [an_app()]})
     result = egret("deployment", "watch")
     assert result.exit_code == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from tests.unit.cli.conftest import Stub, an_app
+from tests.unit.cli.conftest import Stub, an_app, an_outcome
 
 Egret = Callable[..., Result]
 ACCEPTED = {"deploymentId": "d1", "version": "v"}
@@ -109,8 +109,8 @@ def test_one_app_in_two_files_is_a_mistake(egret: Egret, stub: Stub, tmp_path: P
 
 def test_waiting_ends_with_the_deployment(egret: Egret, stub: Stub, tmp_path: Path) -> None:
     stub.on("PUT", "/v2/apps/hello", 201, ACCEPTED)
-    stub.on("GET", "/v2/deployments", 200, [{"id": "d1", "currentStep": 1, "totalSteps": 1}])
-    stub.on("GET", "/v2/deployments", 200, [])
+    stub.on("GET", "/v2/egret/deployments/d1", 200, an_outcome("running"))
+    stub.on("GET", "/v2/egret/deployments/d1", 200, an_outcome("done"))
     stub.on("GET", "/v2/apps/hello", 200, {"app": an_app(version="v")})
     app = {"id": "/hello", "cmd": "x y", "instances": 1}
     result = egret("app", "deploy", "--wait", "--json", write(tmp_path, app))

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from scheduler.cli import main
 from tests.support import free_ports
-from tests.unit.cli.conftest import Stub, an_app
+from tests.unit.cli.conftest import Stub, an_app, an_outcome
 
 Egret = Callable[..., Result]
 
@@ -78,7 +78,7 @@ def test_wrong_usage_is_exit_code_2(egret: Egret, arguments: list[str]) -> None:
 
 def test_a_wait_that_takes_too_long_is_exit_code_5_and_says_why(egret: Egret, stub: Stub) -> None:
     stub.on("PATCH", "/v2/apps/hello", 200, {"deploymentId": "d1", "version": "v"})
-    stub.on("GET", "/v2/deployments", 200, [{"id": "d1", "currentStep": 1, "totalSteps": 2}])
+    stub.on("GET", "/v2/egret/deployments/d1", 200, an_outcome("running"))
     stub.on("GET", "/v2/apps/hello", 200, {"app": an_app(instances=5)})
     stub.answers[("GET", "/v2/queue")] = [(200, {"queue": [a_queue_item()]}, {})]
     result = egret("app", "scale", "hello", "5", "--wait", "--timeout", "0")
@@ -86,31 +86,6 @@ def test_a_wait_that_takes_too_long_is_exit_code_5_and_says_why(egret: Egret, st
     assert "Deployment d1 is not done after 0 s." in result.stderr
     assert "/hello: 1 of 5 running" in result.stderr
     assert "not enough memory on any agent (closest: a1 offers 10, wanted 32)" in result.stderr
-
-
-def test_a_deployment_that_was_cancelled_meanwhile_is_no_success(egret: Egret, stub: Stub) -> None:
-    stub.on("PATCH", "/v2/apps/hello", 200, {"deploymentId": "d1", "version": "v"})
-    stub.on("GET", "/v2/deployments", 200, [])
-    stub.on("GET", "/v2/apps/hello", 200, {"app": an_app(instances=5)})
-    result = egret("app", "scale", "hello", "5", "--wait")
-    assert result.exit_code == 1
-    assert "but 1 of 5 instances run" in result.stderr
-    assert "cancelled or replaced" in result.stderr
-
-
-def test_tasks_that_do_not_stay_up_are_no_success_and_the_failure_is_told(
-    egret: Egret, stub: Stub
-) -> None:
-    """Without checks a deployment ends when the task runs, be it for a moment."""
-    failure = {"state": "TASK_FAILED", "message": "exited with status 3"}
-    app = an_app(version="v", tasksRunning=0, lastTaskFailure=failure)
-    stub.on("PATCH", "/v2/apps/hello", 200, {"deploymentId": "d1", "version": "v"})
-    stub.on("GET", "/v2/deployments", 200, [])
-    stub.on("GET", "/v2/apps/hello", 200, {"app": app})
-    result = egret("app", "scale", "hello", "1", "--wait")
-    assert result.exit_code == 1
-    assert "TASK_FAILED exited with status 3" in result.stderr
-    assert "cancelled" not in result.stderr
 
 
 def a_queue_item() -> dict[str, Any]:

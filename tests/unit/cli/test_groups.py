@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from tests.unit.cli.conftest import Stub, an_app
+from tests.unit.cli.conftest import Stub, an_app, an_outcome
 
 Egret = Callable[..., Result]
 ACCEPTED = {"deploymentId": "d1", "version": "v"}
@@ -55,7 +55,6 @@ def test_a_file_is_sent_without_what_get_added_and_keeps_counts(
 ) -> None:
     stub.on("PUT", "/v2/groups", 200, rehearsal())
     stub.on("PUT", "/v2/groups", 200, ACCEPTED)
-    stub.on("GET", "/v2/deployments", 200, [])
     result = egret("group", "deploy", str(file))
     assert result.stdout == "deploying group /shop (deployment d1)\n"
     (tried, done) = [one for one in stub.asked if one.method == "PUT"]
@@ -79,18 +78,15 @@ def test_apps_that_a_file_leaves_out_are_removed_only_on_purpose(
 
 
 def test_waiting_checks_the_apps_that_stay(egret: Egret, stub: Stub, file: Path) -> None:
-    deployment = {
-        "id": "d1",
-        "currentStep": 1,
-        "totalSteps": 1,
-        "affectedApps": ["/shop/old", "/shop/web"],
-        **rehearsal("/shop/old"),
-    }
+    changes = [
+        {"app": "/shop/old", "before": "u", "after": None},
+        {"app": "/shop/web", "before": "u", "after": "v"},
+    ]
     stub.on("PUT", "/v2/groups", 200, rehearsal("/shop/old"))
     stub.on("PUT", "/v2/groups", 200, ACCEPTED)
-    stub.on("GET", "/v2/deployments", 200, [deployment])
-    stub.on("GET", "/v2/deployments", 200, [])
-    stub.on("GET", "/v2/apps/shop/web", 200, {"app": an_app("/shop/web")})
+    stub.on("GET", "/v2/egret/deployments/d1", 200, an_outcome("running", changes=changes))
+    stub.on("GET", "/v2/egret/deployments/d1", 200, an_outcome("done", changes=changes))
+    stub.on("GET", "/v2/apps/shop/web", 200, {"app": an_app("/shop/web", version="v")})
     result = egret("group", "deploy", str(file), "--remove-others", "--wait")
     assert (result.exit_code, result.stdout) == (0, "done\n")
 
@@ -105,7 +101,7 @@ def test_a_single_app_is_no_group(egret: Egret, tmp_path: Path) -> None:
 
 def test_scaling_multiplies(egret: Egret, stub: Stub) -> None:
     stub.on("PUT", "/v2/groups/shop/back", 200, ACCEPTED)
-    stub.on("GET", "/v2/deployments", 200, [])
+    stub.on("GET", "/v2/egret/deployments/d1", 200, an_outcome("running"))
     assert egret("group", "scale", "/shop/back", "1.5").exit_code == 0
     assert stub.bodies("PUT") == [{"scaleBy": 1.5}]
 

@@ -2,17 +2,18 @@
 
 from attrs import evolve
 
-from scheduler.core.app import UpdatePolicy
+from scheduler.core.app import RestartMode, RestartPolicy, UpdatePolicy
 from scheduler.core.deployment import Change, Deployment
 from scheduler.core.effects import Accepted, Reply
 from scheduler.core.events import CancelDeployment, ChangeApps
 from scheduler.core.ids import AppId, DeploymentId, RequestId
+from scheduler.core.instance import TaskState
 from scheduler.core.outcomes import CHANGES_MAX, conclude
 from scheduler.core.records import Finished, Outcome
 from scheduler.core.settings import Settings
 from scheduler.core.wishes import Upsert
 from scheduler.core.world import World
-from tests.unit.core.game import NOW_MS, V1, WEB, Game, effects_in, instance, spec
+from tests.unit.core.game import NOW_MS, V1, WEB, Game, effects_in, instance, offer, spec, update
 
 OTHER = AppId("/other")
 
@@ -92,6 +93,21 @@ def test_one_that_had_failed_keeps_its_reason_when_it_is_cancelled() -> None:
     assert finished.outcome is Outcome.CANCELLED
     assert (finished.reason or "").startswith("cancelled; it had failed: ")
     assert "made no progress for 10 s" in (finished.reason or "")
+
+
+def test_one_that_had_failed_is_not_done_when_nothing_is_left_to_do() -> None:
+    """A task that ended badly and may not be started again fills its place."""
+    never = RestartPolicy(mode=RestartMode.NEVER)
+    game = Game()
+    game.connect()
+    game.upsert(spec(restart_policy=never))
+    deployment_id = game.deployment_id
+    game.offer(offer())
+    game.send(update(game.only.task_id, TaskState.FAILED))
+    assert game.world.deployments == {}
+    finished = game.world.finished[deployment_id]
+    assert finished.outcome is Outcome.FAILED
+    assert "restartPolicy allows no more restarts" in (finished.reason or "")
 
 
 def test_a_cancelled_one_names_what_takes_it_back() -> None:
