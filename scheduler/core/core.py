@@ -186,10 +186,20 @@ def _signal_of(batch: Batch, instance: Instance, update: StatusUpdate) -> Signal
 
 
 def _on_launch_refused(batch: Batch, event: LaunchRefused) -> None:
+    """Have the tasks of a refused ACCEPT wait again; an invalid call holds one at least to blame.
+
+    Which one is not said, so each is what it would be had Mesos refused it by itself: tried alone
+    next, and blamed if that is refused as well.
+    """
     for task_id in event.task_ids:
         instance = batch.world.instance_of(task_id)
-        if instance is not None and instance.condition is Condition.PROVISIONED:
-            step(batch, instance, Cause(Signal.LOST, reason=event.message))
+        if instance is None or instance.condition is not Condition.PROVISIONED:
+            continue
+        cause = Cause(Signal.LOST, reason=event.message)
+        if event.is_invalid:
+            answer = StatusUpdate(task_id, TaskState.ERROR, agent_id=None, message=event.message)
+            cause = Cause(Signal.REFUSED, update=answer)
+        step(batch, instance, cause)
 
 
 def _on_subscribed(batch: Batch, event: Subscribed) -> None:

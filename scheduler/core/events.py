@@ -108,6 +108,8 @@ class LaunchRefused:
 
     task_ids: tuple[TaskId, ...]
     message: str
+    is_invalid: bool = False
+    """The master has read the call and will not have it: sent again as it was, it fails again."""
 
 
 # ------------------------------------------------- from health and discovery

@@ -33,6 +33,9 @@ from scheduler.mesos.outcome import CallOutcome, NotSent, Refused, Unknown
 from scheduler.mesos.task_info import TaskNotBuildable, kill_policy, task_infos
 
 _log = structlog.get_logger(__name__)
+_INVALID = 400
+"""The master could not read the call, or it breaks a rule (traces: 07-bad-calls). Also its answer on
+a stream that is not the framework's any more: then nothing is lost by trying each task alone."""
 
 
 class MesosDispatch:
@@ -108,7 +111,8 @@ class MesosDispatch:
         if isinstance(outcome, NotSent | Refused):
             # The offers of a refused ACCEPT stay ours (traces, 07): without this, for ever.
             self._decline(offer_ids, refuse_s=0.0)
-            self._on_event(LaunchRefused(task_ids, outcome.reason))
+            is_invalid = isinstance(outcome, Refused) and outcome.status == _INVALID
+            self._on_event(LaunchRefused(task_ids, outcome.reason, is_invalid))
 
     def _decline(self, offer_ids: tuple[OfferId, ...], refuse_s: float) -> None:
         driver = self._driver

@@ -199,7 +199,8 @@ class Walk(Game):
         )
 
     def _refused(self) -> Event:
-        return LaunchRefused(tuple(self.tasks[-2:]), "refused")
+        is_invalid = self.chance.random() < 0.5
+        return LaunchRefused(tuple(self.tasks[-2:]), "refused", is_invalid)
 
     def _connection(self) -> Event:
         return Disconnected() if self.world.connected else Subscribed(FRAMEWORK, "master:5050")

@@ -227,6 +227,29 @@ def test_a_task_refused_beside_others_is_tried_alone() -> None:
     assert len(alone) == 1
 
 
+def test_tasks_of_a_call_that_is_invalid_are_tried_alone_and_blamed_alone() -> None:
+    """A master that will not have the call as a whole names no task: it is sent no second time."""
+    game = waiting(2)
+    launched = launched_in(game.offer(offer()))
+    task_ids = tuple(one.task_id for one in launched if one.task_id is not None)
+    game.send(LaunchRefused(task_ids, "Expecting 'x'", is_invalid=True))
+    assert all(one.solo for one in game.world.instances.values())
+    assert game.world.delays == {}
+    batch = game.offer(offer(1), offer(2))
+    assert [len(accept.launches) for accept in effects_in(batch, Accept)] == [1, 1]
+    good, bad = launched_in(batch)
+    assert bad.task_id is not None
+    game.send(
+        update(good.task_id, TaskState.RUNNING),
+        LaunchRefused((bad.task_id,), "Expecting 'x'", is_invalid=True),
+    )
+    (delay,) = game.world.delays.values()
+    assert delay.delay_ms == spec().backoff.max_ms
+    (failure,) = game.world.failures.values()
+    assert failure.message == "Expecting 'x'"
+    assert game.conditions() == ["Running", "Scheduled"]
+
+
 def test_refused_alone_the_app_is_blamed() -> None:
     game = waiting(1)
     for _ in range(2):

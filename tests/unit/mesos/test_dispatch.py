@@ -117,6 +117,7 @@ async def test_a_refused_accept_is_told_and_its_offers_are_given_back(harness: H
         LaunchRefused(
             (TaskId("shop_web.instance-1._app.1"), TaskId("shop_web.instance-2._app.1")),
             "Missing required fields",
+            is_invalid=True,
         )
     ]
     assert decline.type == "DECLINE"
