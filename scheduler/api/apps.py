@@ -196,9 +196,10 @@ async def create_app(api: Api, request: Request) -> Response:
         require_version(request, world, app_id)
         return _checked(world, (Upsert(decoded.spec, expect=None),))
 
+    manner = manner_of(request)
     if flag(request, "dryRun"):
         return await rehearse(api, derive, headers)
-    accepted = await carry_out(api, derive, manner_of(request))
+    accepted = await carry_out(api, derive, manner)
     _tell_hub(api, request, app_id)
     headers |= deployment_header(accepted) | {"Location": f"/v2/apps{app_id}"}
     return json_response(_created(api, decoded.spec, accepted), 201, headers)
@@ -243,9 +244,10 @@ async def _change_app(
         report_ignored(request, ignored)
         return _checked(world, (upsert_of(world, decoded.spec),))
 
+    manner = manner_of(request)
     if flag(request, "dryRun"):
         return await rehearse(api, derive, {})
-    accepted = await carry_out(api, derive, manner_of(request))
+    accepted = await carry_out(api, derive, manner)
     _tell_hub(api, request, app_id)
     headers = report_ignored(request, ignored)
     if existed:
@@ -325,9 +327,10 @@ async def _change_apps(
         report_ignored(request, ignored)
         return _checked(world, tuple(upsert_of(world, spec) for spec in specs))
 
+    manner = manner_of(request)
     if flag(request, "dryRun"):
         return await rehearse(api, derive, {})
-    accepted = await carry_out(api, derive, manner_of(request))
+    accepted = await carry_out(api, derive, manner)
     for app_id, _ in entries:
         _tell_hub(api, request, app_id)
     return deployment_response(accepted, headers=report_ignored(request, ignored))
@@ -365,9 +368,10 @@ async def delete_app(api: Api, request: Request) -> Response:
         require_version(request, world, app_id)
         return Plan(removals=(Removal(app_id, expect=None),))
 
+    manner = manner_of(request, force=True)
     if flag(request, "dryRun"):
         return await rehearse(api, derive, {})
-    accepted = await carry_out(api, derive, manner_of(request, force=True))
+    accepted = await carry_out(api, derive, manner)
     return deployment_response(accepted)
 
 
@@ -375,9 +379,10 @@ async def restart_app(api: Api, request: Request) -> Response:
     """POST /v2/apps/{id}/restart: replace every task, with the definition as it is."""
     app_id = app_id_of(request)
     plan = Plan(restarts=(app_id,))
+    manner = manner_of(request)
     if flag(request, "dryRun"):
         return await rehearse(api, lambda _: plan, {})
-    accepted = await carry_out(api, lambda _: plan, manner_of(request))
+    accepted = await carry_out(api, lambda _: plan, manner)
     return deployment_response(accepted)
 
 

@@ -50,6 +50,18 @@ def flag(request: Request, name: str, *, default: bool = False) -> bool:
     return default if value is None else value.lower() == "true"
 
 
+def own_flag(request: Request, name: str) -> bool:
+    """Read a boolean parameter of our own: what is a slip must not look like false.
+
+    Raises:
+        ApiError: 400, it is neither true nor false.
+    """
+    value = request.query_params.get(name, "false").lower()
+    if value not in {"true", "false"}:
+        raise ApiError(400, f"{name} must be true or false, not '{value[:64]}'")
+    return value == "true"
+
+
 def report_ignored(request: Request, ignored: Iterable[str]) -> dict[str, str]:
     """Say which fields were ignored, as response headers and in the log.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from attrs import frozen
 from starlette.requests import Request
 
-from scheduler.api.bodies import flag
+from scheduler.api.bodies import flag, own_flag
 from scheduler.api.context import Api
 from scheduler.api.errors import ApiError, no_app, refused
 from scheduler.core.app import AppSpec
@@ -36,8 +36,11 @@ def manner_of(request: Request, *, force: bool = False) -> Manner:
     """Read ``force`` and Egret's ``queue``.
 
     ``force`` says what it is unless told; who would rather wait has told.
+
+    Raises:
+        ApiError: 400, ``queue`` is neither true nor false.
     """
-    queue = flag(request, "queue")
+    queue = own_flag(request, "queue")
     return Manner(flag(request, "force", default=force and not queue), queue)
 
 

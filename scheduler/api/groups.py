@@ -184,9 +184,10 @@ async def create_group(api: Api, request: Request) -> Response:
             raise ApiError(409, message)
         return plan_group(world, update, keep_scale=False)
 
+    manner = manner_of(request)
     if flag(request, "dryRun"):
         return await rehearse(api, derive, headers)
-    accepted = await carry_out(api, derive, manner_of(request))
+    accepted = await carry_out(api, derive, manner)
     headers["Location"] = f"/v2/groups{update.id}"
     return deployment_response(accepted, 201, headers)
 
@@ -204,9 +205,10 @@ async def put_group(api: Api, request: Request) -> Response:
         _require_version(request, world, update.id)
         return plan_group(world, update, keep_scale=keep_scale)
 
+    manner = manner_of(request)
     if flag(request, "dryRun"):
         return await rehearse(api, derive, headers)
-    accepted = await carry_out(api, derive, manner_of(request))
+    accepted = await carry_out(api, derive, manner)
     return deployment_response(accepted, headers=headers)
 
 
@@ -241,9 +243,10 @@ async def delete_group(api: Api, request: Request) -> Response:
             removed_groups=tuple(tree.records_at(group_id)),
         )
 
+    manner = manner_of(request)
     if flag(request, "dryRun"):
         return await rehearse(api, derive, {})
-    accepted = await carry_out(api, derive, manner_of(request))
+    accepted = await carry_out(api, derive, manner)
     return deployment_response(accepted)
 
 

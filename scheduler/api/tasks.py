@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from scheduler.api.appinfo import Json, tasks_encoded, tasks_of
 from scheduler.api.apps import apps_inside, group_of_wildcard
-from scheduler.api.bodies import flag, read_json
+from scheduler.api.bodies import flag, own_flag, read_json
 from scheduler.api.changes import app_id_of, command
 from scheduler.api.context import Api
 from scheduler.api.errors import ApiError, no_app
@@ -122,6 +122,12 @@ async def _kill(api: Api, request: Request, instances: list[Instance], *, single
     scale, wipe = flag(request, "scale"), flag(request, "wipe")
     if scale and wipe:
         raise ApiError(400, "You cannot use scale and wipe at the same time.")
+    if own_flag(request, "queue") and scale:
+        message = (
+            "Killing tasks cannot wait, so scale and queue exclude each other; to lower the count"
+            " in turn, set `instances` of the app with queue=true."
+        )
+        raise ApiError(400, message)
     shown = tasks_encoded(api.world, instances)
     task_ids = tuple(task_id for i in instances if (task_id := i.task_id) is not None)
     force = flag(request, "force")

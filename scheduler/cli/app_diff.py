@@ -15,6 +15,7 @@ from rich.text import Text
 from scheduler.cli.deploy import FILES, keep_instances, put_apps, read_files
 from scheduler.cli.failures import ExitCode
 from scheduler.cli.jsonvalues import Fields, fields, objects
+from scheduler.cli.manners import Manner
 from scheduler.cli.output import BAD, GOOD, console, print_json
 from scheduler.cli.session import Session, connected
 
@@ -27,7 +28,7 @@ def diff(session: Session, ctx: click.Context, files: tuple[Path, ...]) -> None:
     """Show what `egret app deploy FILE...` would change; exit code 1 if anything."""
     apps = read_files(files)
     keep_instances(session.client, apps)
-    answer = put_apps(session.client, apps, force=False, is_rehearsal=True)
+    answer = put_apps(session.client, apps, Manner(), is_rehearsal=True)
     changes = [one for one in objects(fields(answer.body).get("changes")) if one.get("fields")]
     if session.as_json:
         print_json(changes)

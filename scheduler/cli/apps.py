@@ -9,6 +9,7 @@ from scheduler.cli import app_diff, app_logs, deploy
 from scheduler.cli.client import app_path
 from scheduler.cli.failures import ExitCode, Failure
 from scheduler.cli.jsonvalues import fields, items, objects
+from scheduler.cli.manners import Manner, mannered
 from scheduler.cli.output import (
     BAD,
     GOOD,
@@ -122,46 +123,51 @@ def show(session: Session, app_id: str) -> None:
 @command.command()
 @click.argument("app_id", metavar="ID", type=APP_ID)
 @click.argument("instances", type=click.IntRange(min=0))
-@click.option("--force", is_flag=True, help="Override a deployment that is under way.")
+@mannered
 @waitable
 @connected
 def scale(
-    session: Session, app_id: str, instances: int, *, force: bool, wait: float | None
+    session: Session, app_id: str, instances: int, *, manner: Manner, wait: float | None
 ) -> None:
     """Run this many instances of an app."""
     message = f"scaling {app_id} to {instances} instances"
-    _change(session, app_id, {"instances": instances}, message, force=force, wait=wait)
+    _change(session, app_id, {"instances": instances}, message, manner=manner, wait=wait)
 
 
 @command.command()
 @click.argument("app_id", metavar="ID", type=APP_ID)
-@click.option("--force", is_flag=True, help="Override a deployment that is under way.")
+@mannered
 @waitable
 @connected
-def stop(session: Session, app_id: str, *, force: bool, wait: float | None) -> None:
+def stop(session: Session, app_id: str, *, manner: Manner, wait: float | None) -> None:
     """Run no instance of an app; its definition stays."""
-    _change(session, app_id, {"instances": 0}, f"stopping {app_id}", force=force, wait=wait)
+    _change(session, app_id, {"instances": 0}, f"stopping {app_id}", manner=manner, wait=wait)
 
 
 @command.command()
 @click.argument("app_id", metavar="ID", type=APP_ID)
-@click.option("--force", is_flag=True, help="Override a deployment that is under way.")
+@mannered
 @waitable
 @connected
-def restart(session: Session, app_id: str, *, force: bool, wait: float | None) -> None:
+def restart(session: Session, app_id: str, *, manner: Manner, wait: float | None) -> None:
     """Replace every task of an app, step by step."""
-    answer = session.client.call("POST", app_path(app_id, "restart"), {"force": str(force).lower()})
-    follow(session, answer, [app_id], wait, f"restarting {app_id}")
+    answer = session.client.call("POST", app_path(app_id, "restart"), manner.params)
+    follow(session, answer, [app_id], wait, f"restarting {app_id}", queue=manner.queue)
 
 
 @command.command()
 @click.argument("app_id", metavar="ID", type=APP_ID)
+@click.option(
+    "--queue",
+    is_flag=True,
+    help="Begin when a deployment that holds it is over, instead of overriding it.",
+)
 @waitable
 @connected
-def remove(session: Session, app_id: str, *, wait: float | None) -> None:
-    """Stop an app's tasks and forget the app."""
-    answer = session.client.call("DELETE", app_path(app_id))
-    follow(session, answer, [app_id], wait, f"removing {app_id}")
+def remove(session: Session, app_id: str, *, queue: bool, wait: float | None) -> None:
+    """Stop an app's tasks and forget the app, whatever deployment holds it."""
+    answer = session.client.call("DELETE", app_path(app_id), {"queue": "true"} if queue else None)
+    follow(session, answer, [app_id], wait, f"removing {app_id}", queue=queue)
 
 
 @command.command()
@@ -180,11 +186,11 @@ def versions(session: Session, app_id: str) -> None:
 @command.command()
 @click.argument("app_id", metavar="ID", type=APP_ID)
 @click.argument("version", required=False)
-@click.option("--force", is_flag=True, help="Override a deployment that is under way.")
+@mannered
 @waitable
 @connected
 def rollback(
-    session: Session, app_id: str, version: str | None, *, force: bool, wait: float | None
+    session: Session, app_id: str, version: str | None, *, manner: Manner, wait: float | None
 ) -> None:
     """Take an app back to VERSION, or to the one before the present one."""
     if version is None:
@@ -195,7 +201,7 @@ def rollback(
             raise Failure(ExitCode.REFUSED, f"{app_id} has no version before {now}.")
         version = older[-1]
     message = f"taking {app_id} back to version {version}"
-    _change(session, app_id, {"version": version}, message, force=force, wait=wait)
+    _change(session, app_id, {"version": version}, message, manner=manner, wait=wait)
 
 
 def _change(
@@ -204,11 +210,11 @@ def _change(
     change: dict[str, Any],
     message: str,
     *,
-    force: bool,
+    manner: Manner,
     wait: float | None,
 ) -> None:
     # Only PUT rolls back; PATCH elsewhere, because a slip in the id must not create an app.
     method = "PUT" if "version" in change else "PATCH"
-    params = {"force": str(force).lower(), "strict": "true"}
+    params = {**manner.params, "strict": "true"}
     answer = session.client.call(method, app_path(app_id), params, change)
-    follow(session, answer, [app_id], wait, message)
+    follow(session, answer, [app_id], wait, message, queue=manner.queue)

@@ -68,7 +68,7 @@ class Client:
             Failure: no connection, or an answer that is not 2xx.
         """
         answer = self._send(method, path, params, body)
-        self._check(method, path, answer)
+        self._check(method, path, answer, params)
         return answer
 
     def stream(self, path: str, params: Params, accept: str) -> Iterator[str]:
@@ -86,7 +86,7 @@ class Client:
                 timeout=(CONNECT_TIMEOUT_S, None),
             )
             if not response.ok:
-                self._check("GET", path, _answer(response))
+                self._check("GET", path, _answer(response), params)
             for line in response.iter_lines():
                 yield line.decode("utf-8", "replace")
         except requests.RequestException as error:
@@ -132,7 +132,7 @@ class Client:
             "`egret doctor` checks what is there.",
         )
 
-    def _check(self, method: str, path: str, answer: Answer) -> None:
+    def _check(self, method: str, path: str, answer: Answer, params: Params | None = None) -> None:
         if 200 <= answer.status < 300:
             return
         message = _message(answer.body) or f"{method} {path} was answered {answer.status}"
@@ -147,7 +147,7 @@ class Client:
             )
         if answer.status >= 500:
             raise Failure(ExitCode.FAILED, f"The scheduler failed ({answer.status}): {message}")
-        advice = _advice(answer)
+        advice = _advice(path, params or {}, answer)
         if advice:
             # The API advises ?force=true; the command line has a flag for that.
             message = message.partition(" Override with")[0]
@@ -194,11 +194,16 @@ def _message(body: Any) -> str:
     return str(body or "").strip()[:500]
 
 
-def _advice(answer: Answer) -> list[str]:
+def _advice(path: str, params: Params, answer: Answer) -> list[str]:
     if answer.status != HTTPStatus.CONFLICT:
         return []
-    deployments = objects(fields(answer.body).get("deployments"))
-    locks = [f"It is locked by deployment {one.get('id')}." for one in deployments]
-    if not locks:
+    ids = [str(one.get("id")) for one in objects(fields(answer.body).get("deployments"))]
+    if not ids:
         return []
-    return [*locks, "Wait for it (`egret deployment watch`), or override it with --force."]
+    force = "or override it with --force."
+    if "queue" in params:
+        # Who would wait is refused only for what waits already.
+        return [f"Deployment {', '.join(ids)} waits for it already: cancel that, {force}"]
+    wait = f"Wait for it (`egret deployment watch {ids[0]}`)"
+    queue = "" if path == "/v2/tasks/delete" else ", let the change wait with --queue,"
+    return [f"It is locked by deployment {', '.join(ids)}.", f"{wait}{queue} {force}"]

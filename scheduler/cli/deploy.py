@@ -16,6 +16,7 @@ import orjson
 from scheduler.cli.client import Answer, Client, app_path
 from scheduler.cli.course import show_course
 from scheduler.cli.failures import ExitCode, Failure
+from scheduler.cli.manners import Manner, mannered
 from scheduler.cli.session import Session, connected
 from scheduler.cli.waits import follow, waitable
 from scheduler.spec import READ_ONLY, InvalidInput, parse_json, read_apps
@@ -26,12 +27,17 @@ FILES = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILES)
-@click.option("--force", is_flag=True, help="Override deployments that are under way.")
+@mannered
 @click.option("--dry-run", is_flag=True, help="Change nothing; show how it would go.")
 @waitable
 @connected
 def deploy(
-    session: Session, files: tuple[Path, ...], *, force: bool, dry_run: bool, wait: float | None
+    session: Session,
+    files: tuple[Path, ...],
+    *,
+    manner: Manner,
+    dry_run: bool,
+    wait: float | None,
 ) -> None:
     """Create or update the apps in FILEs: one app, an array of apps, or a group; - is stdin.
 
@@ -42,12 +48,12 @@ def deploy(
     apps = read_files(files)
     keep_instances(session.client, apps)
     if dry_run:
-        answer = put_apps(session.client, apps, force=force, is_rehearsal=True)
+        answer = put_apps(session.client, apps, manner, is_rehearsal=True)
         show_course(session, answer)
         return
-    answer = put_apps(session.client, apps, force=force)
+    answer = put_apps(session.client, apps, manner)
     ids = [app["id"] for app in apps]
-    follow(session, answer, ids, wait, f"deploying {', '.join(ids)}")
+    follow(session, answer, ids, wait, f"deploying {', '.join(ids)}", queue=manner.queue)
 
 
 def read_files(files: Sequence[Path]) -> list[App]:
@@ -96,7 +102,7 @@ def _unwrapped(body: bytes) -> bytes:
 
 
 def put_apps(
-    client: Client, apps: Sequence[App], *, force: bool, is_rehearsal: bool = False
+    client: Client, apps: Sequence[App], manner: Manner, *, is_rehearsal: bool = False
 ) -> Answer:
     """Send definitions; fields that the scheduler does not know are an error.
 
@@ -105,7 +111,7 @@ def put_apps(
     Raises:
         Failure: refused, with every problem under the id of its app.
     """
-    params = {"partialUpdate": "false", "strict": "true", "force": str(force).lower()}
+    params = {"partialUpdate": "false", "strict": "true", **manner.params}
     if is_rehearsal:
         params["dryRun"] = "true"
     if len(apps) == 1:

@@ -10,6 +10,7 @@ from scheduler.cli.client import Answer, Client, group_path
 from scheduler.cli.deploy import FILES
 from scheduler.cli.failures import ExitCode, Failure
 from scheduler.cli.jsonvalues import Fields, fields, items, objects
+from scheduler.cli.manners import Manner, mannered
 from scheduler.cli.outcomes import outcome_of
 from scheduler.cli.output import print_json, print_table
 from scheduler.cli.session import GROUP_ID, Session, connected
@@ -83,11 +84,11 @@ def show(session: Session, group_id: str) -> None:
 @command.command()
 @click.argument("file", metavar="FILE", type=FILES)
 @click.option("--remove-others", is_flag=True, help="Remove the apps that FILE leaves out.")
-@click.option("--force", is_flag=True, help="Override deployments that are under way.")
+@mannered
 @waitable
 @connected
 def deploy(
-    session: Session, file: Path, *, remove_others: bool, force: bool, wait: float | None
+    session: Session, file: Path, *, remove_others: bool, manner: Manner, wait: float | None
 ) -> None:
     """Make a group what FILE says, as one deployment; - is stdin.
 
@@ -103,8 +104,8 @@ def deploy(
             *others[:_NAMED_MAX],
             "If that is what you want, add --remove-others.",
         )
-    answer = _put(session.client, group, {"force": str(force).lower()})
-    _follow(session, answer, wait, f"deploying group {group.get('id', '/')}")
+    answer = _put(session.client, group, manner.params)
+    _follow(session, answer, wait, f"deploying group {group.get('id', '/')}", manner)
 
 
 def read_group(file: Path) -> Fields:
@@ -152,25 +153,26 @@ def removed_by(rehearsal: Answer) -> list[str]:
 @command.command()
 @click.argument("group_id", metavar="ID", type=GROUP_ID)
 @click.argument("factor", type=click.FloatRange(min=0))
-@click.option("--force", is_flag=True, help="Override deployments that are under way.")
+@mannered
 @waitable
 @connected
 def scale(
-    session: Session, group_id: str, factor: float, *, force: bool, wait: float | None
+    session: Session, group_id: str, factor: float, *, manner: Manner, wait: float | None
 ) -> None:
     """Multiply the instances of every app in a group by FACTOR, rounded up."""
-    params = {"force": str(force).lower()}
-    answer = session.client.call("PUT", group_path(group_id), params, {"scaleBy": factor})
-    _follow(session, answer, wait, f"scaling group {group_id} by {factor:g}")
+    answer = session.client.call("PUT", group_path(group_id), manner.params, {"scaleBy": factor})
+    _follow(session, answer, wait, f"scaling group {group_id} by {factor:g}", manner)
 
 
 @command.command()
 @click.argument("group_id", metavar="ID", type=GROUP_ID)
 @click.option("--yes", is_flag=True, help="Do it: every app in the group ends.")
-@click.option("--force", is_flag=True, help="Override deployments that are under way.")
+@mannered
 @waitable
 @connected
-def remove(session: Session, group_id: str, *, yes: bool, force: bool, wait: float | None) -> None:
+def remove(
+    session: Session, group_id: str, *, yes: bool, manner: Manner, wait: float | None
+) -> None:
     """Stop every app in a group, and forget them and the group."""
     client = session.client
     apps = [app["id"] for app in _apps_in(fields(client.get(group_path(group_id), _EMBED)))]
@@ -181,17 +183,19 @@ def remove(session: Session, group_id: str, *, yes: bool, force: bool, wait: flo
             *apps[:_NAMED_MAX],
             "If that is what you want, add --yes.",
         )
-    answer = client.call("DELETE", group_path(group_id), {"force": str(force).lower()})
+    answer = client.call("DELETE", group_path(group_id), manner.params)
     message = f"removing group {group_id} with {len(apps)} apps"
-    follow(session, answer, apps, wait, message)
+    follow(session, answer, apps, wait, message, queue=manner.queue)
 
 
-def _follow(session: Session, answer: Answer, wait: float | None, message: str) -> None:
+def _follow(
+    session: Session, answer: Answer, wait: float | None, message: str, manner: Manner
+) -> None:
     """Follow a deployment; JSON names the apps that it is to leave behind."""
     deployment_id, _ = deployment_of(answer)
     named = session.as_json and deployment_id is not None
     kept = _kept_by(session.client, str(deployment_id)) if named else []
-    follow(session, answer, kept, wait, message)
+    follow(session, answer, kept, wait, message, queue=manner.queue)
 
 
 def _kept_by(client: Client, deployment_id: str) -> list[str]:

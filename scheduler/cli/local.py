@@ -38,6 +38,7 @@ from scheduler.cli.demo_state import Snapshot, look
 from scheduler.cli.demo_view import Places, Screen, hint_lines, places_lines
 from scheduler.cli.deploy import FILES, put_apps, read_files
 from scheduler.cli.failures import ExitCode, Failure
+from scheduler.cli.manners import Manner
 from scheduler.local import Cluster, make_agent_configs
 
 _USUAL_PORT = 8080
@@ -210,7 +211,7 @@ class _Demo:
         click.echo(f"scheduler at {server}")
         places = self._announce(Places(server, mesos, consul, self._dir, is_announced=False), stack)
         if self._wish.apps:
-            await asyncio.to_thread(put_apps, client, list(self._wish.apps), force=False)
+            await asyncio.to_thread(put_apps, client, list(self._wish.apps), Manner())
         return await self._watch(client, places, stack)
 
     async def _start_cluster(self, archive: Path, stack: contextlib.AsyncExitStack) -> Cluster:

@@ -64,7 +64,7 @@ def blocks_of(explained: Fields) -> list[str]:
 
 def _block(block: Fields) -> str:
     count = block.get("instances", 0)
-    text = str(block["message"])
+    text = str(block["message"]).removeprefix("waits ")
     if count:
         text = f"{count} instance{'' if count == 1 else 's'}: {text}"
     until = block.get("until")

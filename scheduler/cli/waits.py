@@ -17,10 +17,9 @@ from scheduler.cli.jsonvalues import Fields, fields, objects
 from scheduler.cli.outcomes import failure_of, is_under_way, outcome_of, progress_lines
 from scheduler.cli.output import print_json
 from scheduler.cli.session import Session
-from scheduler.cli.waiting import reasons_of
+from scheduler.cli.waiting import blocks_of, reasons_of
 
 POLL_S = 0.5
-GOES_ON = "It goes on; `egret deployment watch` follows it, `egret deployment cancel` ends it."
 DEFAULT_WAIT_S = 300.0
 
 
@@ -57,20 +56,29 @@ def follow(
     app_ids: Sequence[str],
     wait_s: float | None,
     message: str,
+    *,
+    queue: bool = False,
 ) -> None:
     """Say what was accepted and, if wanted, wait until it is done.
+
+    With ``queue`` it may have to wait for its turn first; that is said, too.
 
     Raises:
         Failure: it was not done in time (5), or failed, was taken back or cancelled (1).
     """
     deployment_id, version = deployment_of(answer)
+    found = outcome_of(session.client, deployment_id) if queue and deployment_id else {}
+    is_queued = found.get("outcome") == "queued"
     if not session.as_json:
         suffix = f" (deployment {deployment_id})" if deployment_id else ""
-        click.echo(f"{message}{suffix}", err=wait_s is not None)
+        when = ", when its turn comes" if is_queued else ""
+        lines = [f"{message}{when}{suffix}", *(f"  {line}" for line in blocks_of(found))]
+        click.echo("\n".join(lines if is_queued else lines[:1]), err=wait_s is not None)
     if wait_s is not None and deployment_id:
         await_deployment(session.client, deployment_id, wait_s, quiet=session.as_json)
     if session.as_json:
-        print_json({"deploymentId": deployment_id, "version": version, "apps": list(app_ids)})
+        said = {"deploymentId": deployment_id, "version": version, "apps": list(app_ids)}
+        print_json({**said, "queued": is_queued} if queue else said)
     elif wait_s is not None:
         click.echo("done")
 
@@ -102,11 +110,17 @@ def await_deployment(client: Client, deployment_id: str, wait_s: float, *, quiet
         wait_s,
         quiet=quiet,
         what=f"Deployment {deployment_id}",
-        advice=lambda: [*reasons_of(client, apps_of(found[0])), GOES_ON],
+        advice=lambda: [*reasons_of(client, apps_of(found[0])), goes_on(deployment_id)],
     )
     failure = failure_of(client, found[0])
     if failure is not None:
         raise failure
+
+
+def goes_on(deployment_id: str) -> str:
+    """Say what the user can do about a deployment that takes longer."""
+    verbs = (f"`egret deployment {verb} {deployment_id}`" for verb in ("watch", "cancel"))
+    return "It goes on; {} follows it, {} ends it.".format(*verbs)
 
 
 def apps_of(found: Fields) -> set[str]:

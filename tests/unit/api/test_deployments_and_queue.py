@@ -192,3 +192,25 @@ async def test_a_removal_that_is_told_to_wait_does_not_override(egret):
     waiting = await egret.http.delete("/v2/apps/a?queue=true")
     shown = (await egret.http.get("/v2/deployments")).json()
     assert [one["id"] for one in shown] == [first, waiting.json()["deploymentId"]]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v2/apps", {"id": "/b", "cmd": "b"}),
+        ("PUT", "/v2/apps/a", {"cmd": "two"}),
+        ("PUT", "/v2/apps/a?dryRun=true", {"cmd": "two"}),
+        ("DELETE", "/v2/apps/a", None),
+        ("POST", "/v2/apps/a/restart", None),
+        ("PUT", "/v2/groups", {"apps": []}),
+        ("DELETE", "/v2/apps/a/tasks", None),
+    ],
+)
+async def test_a_slip_in_queue_is_refused_and_changes_nothing(egret, method, path, body):
+    await egret.deploy("/a", cmd="one")
+    mark = "&" if "?" in path else "?"
+    answer = await egret.http.request(method, f"{path}{mark}queue=banana", json=body)
+    assert answer.status_code == 400
+    assert answer.json() == {"message": "queue must be true or false, not 'banana'"}
+    assert (await egret.http.get("/v2/apps/a")).json()["app"]["cmd"] == "one"
+    assert (await egret.http.get("/v2/apps/b")).status_code == 404

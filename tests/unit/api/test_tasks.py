@@ -84,3 +84,18 @@ async def test_a_list_of_ids_must_be_one(egret, body, status):
 async def test_tasks_that_are_gone_are_passed_over(egret):
     answer = await egret.http.post("/v2/tasks/delete", json={"ids": ["a.instance-1._app.1"]})
     assert (answer.status_code, answer.json()) == (200, {"tasks": []})
+
+
+async def test_a_kill_that_scales_cannot_be_queued_and_says_what_can(egret):
+    """The tasks that were named would not be those that go when its turn comes."""
+    task_ids = await two_apps(egret)
+    await egret.deployments_done()
+    for method, path, body in (
+        ("POST", "/v2/tasks/delete", {"ids": task_ids}),
+        ("DELETE", "/v2/apps/shop/web/tasks", None),
+        ("DELETE", f"/v2/apps/shop/web/tasks/{task_ids[0]}", None),
+    ):
+        answer = await egret.http.request(method, f"{path}?scale=true&queue=true", json=body)
+        assert answer.status_code == 400
+        assert "`instances` of the app with queue=true" in answer.json()["message"]
+    assert (await egret.http.get("/v2/apps/shop/web")).json()["app"]["instances"] == 2

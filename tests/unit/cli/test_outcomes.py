@@ -92,7 +92,7 @@ def test_a_queued_change_is_followed(egret: Egret, known: Stub) -> None:
     result = egret("deployment", "watch", "d1", "--timeout", "0")
     assert result.exit_code == 5
     assert "queued" in result.stderr
-    assert "waits for deployment d0" in result.stderr
+    assert "/hello waits: for deployment d0" in result.stderr
 
 
 def test_tasks_that_do_not_stay_up_are_no_success_and_the_failure_is_told(
