@@ -291,11 +291,15 @@ def _kill_tasks(batch: Batch, command: KillTasks) -> Answer:
 
 
 def _scale_down(batch: Batch, command: KillTasks, instances: list[Instance]) -> Answer:
-    """Lower the instance count of each app by the number of its tasks that are killed."""
+    """Lower the instance count of each app by the number of its tasks that are killed.
+
+    One that is being ended for good already is missed by nobody, so a kill may be repeated.
+    """
     world = batch.world
     killed: dict[AppId, int] = {}
     for instance in instances:
-        killed[instance.app_id] = killed.get(instance.app_id, 0) + 1
+        if instance.goal is not Goal.DECOMMISSIONED:
+            killed[instance.app_id] = killed.get(instance.app_id, 0) + 1
     upserts: list[Upsert] = []
     for app_id, count in killed.items():
         app = world.live_app(app_id)

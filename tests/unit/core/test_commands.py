@@ -479,6 +479,17 @@ def test_a_task_named_twice_is_killed_and_counted_once(condition: Condition) -> 
     assert game.world.spec_of(WEB).instances == 2
 
 
+def test_a_kill_with_scale_that_is_repeated_lowers_the_count_once() -> None:
+    """The answer may have been lost; what is being ended for good is missed by nobody."""
+    game = running(spec(instances=3))
+    chosen = task_ids(game)[:1]
+    accepted(game.ask(KillTasks(game.request(), chosen, scale=True)))
+    accepted(game.ask(KillTasks(game.request(), chosen, scale=True, force=True)))
+    assert game.world.spec_of(WEB).instances == 2
+    game.run_all()
+    assert len(game.world.instances) == 2
+
+
 def test_a_reset_lets_an_app_launch_that_backs_off() -> None:
     game = running(spec(backoff=Backoff(base_ms=60_000)))
     game.send(update(game.only.task_id, TaskState.FAILED))
