@@ -327,6 +327,8 @@ def look(batch: Batch, instance: Instance, cause: Cause) -> None:
         batch.put(evolve(instance, spare_until_ms=None))
     elif instance.healthy_since_ms is not None:
         batch.put(evolve(instance, proven=True, unproven_since_ms=None))
+    elif fatal_check(instance, spec) is not None:
+        judge(batch, instance, cause)
     elif batch.world.brake.holds:
         batch.world.brake.hold_back(instance.id)
     elif (look_ms := unprobed_until_ms(batch.world, instance, spec, batch.now_ms)) is not None:

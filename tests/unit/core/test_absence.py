@@ -4,10 +4,10 @@ import pytest
 from attrs import evolve
 
 from scheduler.core import World, resume, settle
-from scheduler.core.app import UnreachableStrategy, UpdatePolicy
+from scheduler.core.app import HealthCheck, UnreachableStrategy, UpdatePolicy
 from scheduler.core.effects import Kill, Revive
 from scheduler.core.events import Disconnected
-from scheduler.core.instance import Condition, Instance, TaskState
+from scheduler.core.instance import CheckResult, Condition, Instance, TaskState
 from scheduler.core.records import Rollout
 from tests.unit.core.game import Game, effects_in, instance, spec, update
 
@@ -64,6 +64,17 @@ def test_a_lost_connection_is_no_silence_of_the_tasks(condition: Condition) -> N
     effects = game.wait_stepwise(HOUR_MS)
     assert not [effect for effect in effects if isinstance(effect, Kill)]
     assert game.world.instances[subject.id].task_id == subject.task_id
+
+
+def test_a_task_that_failed_its_checks_too_often_is_ended_whatever_else_it_has_missed() -> None:
+    """That its checks were not asked since we are here excuses no verdict that is stored."""
+    game = Game()
+    check = HealthCheck(max_consecutive_failures=3)
+    game.install(spec(health_checks=(check,), update=UpdatePolicy(healthy_deadline_s=30)))
+    failed = CheckResult(alive=False, consecutive_failures=3)
+    sick = instance(Condition.RUNNING, checks=(failed,), healthy_since_ms=None, proven=False)
+    game.put(sick)
+    assert [kill.task_id for kill in back_after_an_hour(game)] == [sick.task_id]
 
 
 @pytest.mark.parametrize("condition", [Condition.PROVISIONED, Condition.STAGING])
