@@ -60,7 +60,7 @@ def _check_deployment(ledger: Ledger, command: ev.Command, answer: fx.Accepted) 
                 is_left = change.before != change.after and present == change.after
                 demand(not is_left, "S10", f"{change.app_id} was left at {present} by a cancel")
         return
-    known = (ledger.deployments_ever, ledger.queued_ever)
+    known = (ledger.deployments_ever, ledger.queued_ever, ledger.empty_deployments)
     is_stored = any(answer.deployment_id in ids for ids in known)
     demand(is_stored, "S7", f"deployment {answer.deployment_id} was accepted and is not stored")
 

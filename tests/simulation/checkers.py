@@ -13,19 +13,24 @@ from attrs import evolve
 from scheduler.core import effects as fx
 from scheduler.core import events as ev
 from scheduler.core.app import Operator
-from scheduler.core.deployment import ActionKind
-from scheduler.core.ids import AppId, Epoch, FrameworkId, InstanceId, OfferId, TaskId
+from scheduler.core.deployment import ActionKind, Deployment
+from scheduler.core.ids import AgentId, AppId, Epoch, FrameworkId, InstanceId, OfferId, TaskId
 from scheduler.core.instance import Condition, Goal, Instance, TaskState
 from scheduler.core.offer import Offer, Pool
-from scheduler.core.records import Record
+from scheduler.core.records import Put, Record
 from scheduler.core.strays import SILENT
 from scheduler.core.targets import target_of
 from scheduler.runtime.turn import Changes
 from tests.simulation import counting
+from tests.simulation.absence import Absence
 from tests.simulation.answers import check_answer
+from tests.simulation.illness import Illness
 from tests.simulation.ledger import Ledger
 from tests.simulation.mesos import SimTask
 from tests.simulation.process import Process, Watch
+from tests.simulation.progress import Progress
+from tests.simulation.restarting import Restarting
+from tests.simulation.scaling import Scaling
 from tests.simulation.violation import demand
 
 _EARLY = frozenset({Condition.PROVISIONED, Condition.STAGING, Condition.STARTING})
@@ -36,6 +41,12 @@ class Checkers(Watch):
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
+        ledger.follow = self._stored
+        self.illness = Illness(ledger)
+        self.absence = Absence(ledger)
+        self.restarting = Restarting(ledger)
+        self.progress = Progress(ledger)
+        self.scaling = Scaling()
         self.sent_launches: dict[TaskId, None] = {}
         self.alive: dict[TaskId, SimTask] = {}
         self.ended_at_ms: dict[TaskId, int] = {}
@@ -53,6 +64,7 @@ class Checkers(Watch):
         """Apps whose last deployment was stopped on its way, as a user asked."""
 
         self.processes: dict[Epoch, Process] = {}
+        self._writer: Process | None = None
         self.proofs: dict[Process, int] = {}
         """Process → number of the last batch that was committed while it led."""
         self.unproved: dict[Process, None] = {}
@@ -61,7 +73,23 @@ class Checkers(Watch):
     # ------------------------------------------------------------- the store
 
     def committed(self, epoch: Epoch, records: Sequence[Record]) -> None:
+        self._writer = self.processes[epoch]
         self.ledger.committed(epoch, records)
+        deployments = [
+            record.value
+            for record in records
+            if isinstance(record, Put) and isinstance(record.value, Deployment)
+        ]
+        self.progress.committed(self._writer, deployments)
+
+    def _stored(self, before: Instance | None, after: Instance | None) -> None:
+        """Look at one instance's record, as the process that decided it has written it."""
+        assert self._writer is not None
+        self.illness.stored(self._writer, before, after)
+        self.absence.stored(self._writer, before, after)
+        self.restarting.stored(self._writer, before, after)
+        if (instance := after or before) is not None:
+            self.progress.stored(instance)
 
     def proved(self, epoch: Epoch) -> None:
         process = self.processes[epoch]
@@ -95,8 +123,14 @@ class Checkers(Watch):
         if isinstance(command, ev.ChangeApps):
             self.ledger.removals_asked.update({r.app_id: None for r in command.removals})
 
+    def handling(self, process: Process, event: ev.Event) -> None:
+        self.scaling.handling(process, event)
+
     def handled(self, process: Process, event: ev.Event) -> None:
         """Follow the offers; S12: what Mesos reports is known or listed from then on."""
+        self.absence.handled(event)
+        self.restarting.handled(process, event)
+        self.scaling.handled(process, event)
         offers = self.offers.setdefault(process, {})
         match event:
             case ev.OffersReceived():
@@ -119,6 +153,9 @@ class Checkers(Watch):
                 demand(is_known, "S12", f"{task_id} is {event.state}, neither known nor listed")
             case _:
                 pass
+
+    def probed(self, process: Process, task_id: TaskId, *, is_well: bool) -> None:
+        self.illness.probed(process, task_id, is_well=is_well)
 
     def sent(self, process: Process, effect: fx.MesosEffect) -> None:
         """S1: nothing is sent unless it was committed by the sender while it led."""
@@ -250,6 +287,7 @@ class Checkers(Watch):
         demand(is_ours, "S12", f"{effect.task_id} is killed without proof that it is ours")
 
     def replied(self, process: Process, command: ev.Command, answer: fx.Answer) -> None:
+        self.scaling.replied(process, command, answer)
         leads = process.epoch >= self.ledger.epoch
         check_answer(self.ledger, process.world if leads else None, command, answer)
 
@@ -260,9 +298,12 @@ class Checkers(Watch):
             case fx.DeploymentStepDone():
                 self._check_step(fact)
             case fx.DeploymentStarted():
+                if not fact.deployment.changes:
+                    self.ledger.empty_deployments[fact.deployment.id] = None
                 for change in fact.deployment.changes:
                     self.left_mixed.pop(change.app_id, None)
             case fx.DeploymentFailed():
+                self.progress.published(process, fact)
                 changes = fact.deployment.changes
                 self.left_mixed.update({change.app_id: None for change in changes})
             case _:
@@ -433,6 +474,9 @@ class Checkers(Watch):
     def ended(self, task: SimTask, now_ms: int) -> None:
         self.alive.pop(task.id, None)
         self.ended_at_ms[task.id] = now_ms
+
+    def lost_sight(self, agent_id: AgentId, now_ms: int) -> None:
+        self.absence.lost_ms[agent_id] = now_ms
 
 
 def _was_healthy(instance: Instance) -> bool:

@@ -55,10 +55,16 @@ class Ledger:
         self.versions_ever: dict[AppId, dict[Version, AppVersion]] = {}
         self.delays: dict[tuple[AppId, Version], Delay] = {}
         self.deployments_ever: dict[DeploymentId, Deployment] = {}
+        self.empty_deployments: dict[DeploymentId, None] = {}
+        """Deployments that changed no app: they are over as they begin, and never stored."""
         self.queued_ever: dict[DeploymentId, Queued] = {}
         self.owners: dict[AppId, DeploymentId] = {}
         self.removals_asked: dict[AppId, None] = {}
         """Apps that a user asked to remove, at any time."""
+        self.follow: Callable[[Instance | None, Instance | None], None] = lambda _before, _after: (
+            None
+        )
+        """Told each record of an instance as it is written: what was, and what is."""
 
     # ---------------------------------------------------------------- reading
 
@@ -262,6 +268,7 @@ class Ledger:
         before = self.instances.pop(instance_id, None)
         if before is not None:
             self.by_app[before.app_id].pop(instance_id, None)
+        self.follow(before, value)
         if value is None:
             return
         self.instances[instance_id] = value

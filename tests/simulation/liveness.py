@@ -40,7 +40,13 @@ class Liveness:
             self._subscription = leader.subscription
             self._offers = {}
             self._waiting = {}
+            self._checkers.illness.rest()
+            self._checkers.absence.rest()
+            self._checkers.progress.rest()
         if is_heard:
+            self._checkers.illness.look(leader, now_ms)
+            self._checkers.absence.look(leader, now_ms)
+            self._checkers.progress.look(leader, now_ms)
             self._look_at_offers(leader, now_ms)
             self._look_at_tasks(leader, now_ms)
         if healed_ms is not None:

@@ -44,6 +44,8 @@ class Observer(Protocol):
 
     def ended(self, task: "SimTask", now_ms: int) -> None: ...
 
+    def lost_sight(self, agent_id: AgentId, now_ms: int) -> None: ...
+
 
 @define(eq=False)
 class SimTask:
@@ -501,6 +503,7 @@ class SimMesos:
 
     def _mark_unreachable(self, agent: SimAgent) -> None:
         agent.is_registered = False
+        self.observer.lost_sight(agent.agent.id, self.clock.now_ms)
         self._drop_offers(agent)
         for task in agent.tasks.values():
             task.was_out_of_sight = True

@@ -143,7 +143,11 @@ class Watch:
 
     def handled(self, process: "Process", event: ev.Event) -> None: ...
 
+    def handling(self, process: "Process", event: ev.Event) -> None: ...
+
     def decided(self, process: "Process", changes: Changes) -> None: ...
+
+    def probed(self, process: "Process", task_id: TaskId, *, is_well: bool) -> None: ...
 
     def sent(self, process: "Process", effect: fx.MesosEffect) -> None: ...
 
@@ -215,6 +219,10 @@ class Process:
         """Points passed at which a process may die."""
         self.subscription: Subscription | None = None
         self.handled_in_batch = 0
+        self.decided_ms = 0
+        """When the last batch was decided, by this process's clock."""
+        self.begun_ms = 0
+        """When the batch before it was: what came since then was handled in the last one."""
         self._handled = 0
         self._commands: dict[RequestId, ev.Command] = {}
         self._watched: dict[TaskId, _Watched] = {}
@@ -346,11 +354,13 @@ class Process:
 
     def _handle(self, batch: Batch, event: ev.Event) -> None:
         self._handled += 1
+        self.watch.handling(self, event)
         handle(batch, event)
         self.watch.handled(self, event)
 
     def _settle(self, batch: Batch) -> None:
         settle(batch)
+        self.begun_ms, self.decided_ms = self.decided_ms, batch.now_ms
         self.handled_in_batch, self._handled = self._handled, 0
 
     def _sleep(self) -> None:
@@ -453,6 +463,7 @@ class Process:
             return
         is_blind = self.clock.now_ms < self.around.blind_until_ms
         is_well = not (is_sick or is_blind or self.mesos.is_ill(task_id))
+        self.watch.probed(self, task_id, is_well=is_well)
         outcome = Outcome(Answer.ALIVE if is_well else Answer.DEAD)
         watched.result = next_result(
             watched.result, outcome, watched.check, started_at_ms=0, now_ms=self.now_ms

@@ -314,7 +314,8 @@ class Simulation:
     def _spec(self, app_id: AppId, *, sound: bool = False) -> AppSpec:
         rng = self.user
         cmd = "ok" if sound else rng.choice(["ok", "ok", "ok", "crash", "sick"])
-        checks = (HealthCheck(path="/", max_consecutive_failures=3),)
+        most = 3 if sound else rng.choice([3, 3, 1, 0])
+        checks = (HealthCheck(path="/", max_consecutive_failures=most),)
         constraints = (Constraint("hostname", Operator.UNIQUE),)
         inactive_s = rng.choice([0, 0, 5, 30])
         # One app in some runs asks for ports that only a few instances can have.
@@ -475,7 +476,9 @@ def _can_run(spec: AppSpec) -> bool:
     """Whether an app comes to rest by itself, whatever the cluster looks like."""
     is_modest = spec.instances <= 4 and not spec.constraints and not spec.require_ports
     is_plain = _goes_on(spec.update) and spec.restart_policy is None
-    return is_modest and is_plain and spec.cmd == "ok"
+    # What may fail its checks for ever stays ill.
+    is_curable = all(check.max_consecutive_failures for check in spec.health_checks)
+    return is_modest and is_plain and is_curable and spec.cmd == "ok"
 
 
 def _goes_on(policy: UpdatePolicy | None) -> bool:
