@@ -1,4 +1,4 @@
-"""Check ``update.progressDeadlineSeconds``: a rollout that comes no further fails in time, no other.
+"""Check ``update.progressDeadlineSeconds``: a rollout that comes no further fails in time.
 
 Progress is that more instances of the new version serve than ever did in this deployment, or that
 the app's step begins, or that the deployment is resumed. What is not the rollout's fault gives it
