@@ -5,7 +5,7 @@ from attrs import evolve
 from scheduler.core import backoff
 from scheduler.core.app import AppSpec
 from scheduler.core.batch import Batch
-from scheduler.core.deployment import PAUSED_BY_OPERATOR, Change
+from scheduler.core.deployment import PAUSED_BY_OPERATOR, Change, Deployment
 from scheduler.core.effects import (
     Accepted,
     Answer,
@@ -38,6 +38,7 @@ from scheduler.core.reverts import deploy, give_up, revert
 from scheduler.core.service_ports import assign
 from scheduler.core.signals import Cause, Signal
 from scheduler.core.transitions import create, is_held
+from scheduler.core.upkeep import has_canaries
 from scheduler.core.wishes import app_ids_of
 from scheduler.core.world import World
 
@@ -231,7 +232,7 @@ def _cancel(batch: Batch, command: CancelDeployment) -> Answer:
 
 
 def _steer(batch: Batch, command: SteerDeployment) -> Answer:
-    """Pause, resume or promote. Resuming starts every deadline afresh.
+    """Pause, resume or promote. Resuming and promoting start every deadline afresh.
 
     Pausing what has failed already leaves the reason: it is what an operator must know.
     """
@@ -246,16 +247,40 @@ def _steer(batch: Batch, command: SteerDeployment) -> Answer:
             batch.put(evolve(deployment, paused=deployment.paused or PAUSED_BY_OPERATOR))
         case Steering.RESUME:
             batch.put(evolve(deployment, paused=None))
-            for change in deployment.changes:
-                rollout = batch.world.rollouts.get(change.app_id)
-                if rollout is not None:
-                    batch.put(evolve(rollout, progressed_at_ms=batch.now_ms))
-                for instance in list(batch.world.instances_of(change.app_id)):
-                    if instance.unproven_since_ms is not None:
-                        batch.put(evolve(instance, unproven_since_ms=batch.now_ms))
+            _start_deadlines_afresh(batch, deployment)
         case Steering.PROMOTE:
+            why_not = _why_not_promoted(batch.world, deployment)
+            if why_not is not None:
+                return Rejected(Refusal.STALE, deployment.id, why_not)
             batch.put(evolve(deployment, promoted=True))
+            _start_deadlines_afresh(batch, deployment)
     return Accepted(deployment.version, deployment.id)
+
+
+def _why_not_promoted(world: World, deployment: Deployment) -> str | None:
+    """Say why there is nothing to promote; None where a step's canaries wait, or are on their way.
+
+    Who promotes too early, or what stands still, would believe that all goes on.
+    """
+    if deployment.paused is not None:
+        return (
+            f"Deployment {deployment.id} is paused ({deployment.paused}): "
+            "resume it before its canaries are promoted."
+        )
+    actions = deployment.steps[deployment.current_step].actions
+    if any(has_canaries(world, action.app_id) for action in actions):
+        return None
+    return f"No canaries of deployment {deployment.id} wait to be promoted in its present step."
+
+
+def _start_deadlines_afresh(batch: Batch, deployment: Deployment) -> None:
+    for change in deployment.changes:
+        rollout = batch.world.rollouts.get(change.app_id)
+        if rollout is not None:
+            batch.put(evolve(rollout, progressed_at_ms=batch.now_ms))
+        for instance in list(batch.world.instances_of(change.app_id)):
+            if instance.unproven_since_ms is not None:
+                batch.put(evolve(instance, unproven_since_ms=batch.now_ms))
 
 
 def _no_deployment(deployment_id: DeploymentId) -> Rejected:

@@ -57,7 +57,15 @@ class Deployment:
     paused: str | None = None
     """Why nothing is replaced for the time being; None while the deployment goes on."""
     promoted: bool = False
-    """An operator has approved the canaries."""
+    """An operator has approved the canaries of the present step; the next step has its own."""
+    untried: bool = False
+    """It goes to what nobody has approved, although it takes a deployment back: the way back was
+    given up."""
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether its versions have run before, and need no canaries."""
+        return self.reverts is not None and not self.untried
 
     @property
     def has_failed(self) -> bool:

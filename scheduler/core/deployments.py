@@ -18,12 +18,18 @@ from scheduler.core.world import World
 
 
 def settle_deployment(batch: Batch, deployment_id: DeploymentId) -> None:
-    """Go as many steps forward as are satisfied; end the deployment after the last one."""
+    """Go as many steps forward as are satisfied; end the deployment after the last one.
+
+    One that is paused begins no step.
+    """
     deployment = batch.world.deployments.get(deployment_id)
     if deployment is None:
         return
     while deployment.current_step < len(deployment.steps):
         step = deployment.steps[deployment.current_step]
+        is_last = deployment.current_step == len(deployment.steps) - 1
+        if deployment.paused is not None and not is_last:
+            return
         if _find_unsatisfied(batch.world, deployment):
             return
         batch.publish(DeploymentStepDone(deployment, step))
@@ -38,6 +44,8 @@ def drop_deployment(batch: Batch, deployment: Deployment) -> None:
     batch.delete(Kind.DEPLOYMENT, deployment.id)
     batch.world.witnesses.pop(deployment.id, None)
     for change in deployment.changes:
+        # Whatever failed in this moment was this deployment's: what comes after it starts afresh.
+        batch.world.failed_rollouts.pop(change.app_id, None)
         if change.app_id in batch.world.rollouts:
             batch.delete(Kind.ROLLOUT, change.app_id)
 
@@ -82,6 +90,7 @@ def _next_step(batch: Batch, deployment: Deployment) -> Deployment:
         deployment,
         current_step=deployment.current_step + 1,
         step_started_at_ms=batch.now_ms,
+        promoted=False,
     )
     batch.put(following)
     return following

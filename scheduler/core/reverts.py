@@ -30,10 +30,13 @@ def deploy(
     version: Version,
     changes: list[Change],
     *,
-    reverts: DeploymentId | None = None,
+    reverts: Deployment | None = None,
     deployment_id: DeploymentId | None = None,
 ) -> Accepted:
-    """Begin a deployment of changes that are already stored; a queued one has its id already."""
+    """Begin a deployment of changes that are already stored; a queued one has its id already.
+
+    One that gives up a way back goes to what may have waited for approval, so it does again.
+    """
     deployment = Deployment(
         id=deployment_id or DeploymentId(batch.new_uuid()),
         version=version,
@@ -41,7 +44,8 @@ def deploy(
         steps=plan(batch.world, changes),
         changes=tuple(changes),
         step_started_at_ms=batch.now_ms,
-        reverts=reverts,
+        reverts=None if reverts is None else reverts.id,
+        untried=reverts is not None and reverts.goes_back,
     )
     batch.publish(DeploymentStarted(deployment))
     if not deployment.changes:
@@ -92,7 +96,7 @@ def revert(
         follow_revert(batch, change)
         if change.before is not None:
             batch.put(RolledBack(app.id, change.before, batch.now_ms, reason))
-    accepted = deploy(batch, batch.new_version(), changes, reverts=deployment.id)
+    accepted = deploy(batch, batch.new_version(), changes, reverts=deployment)
     conclude(batch, deployment, outcome, reason, reverted_by=accepted.deployment_id)
     return accepted
 

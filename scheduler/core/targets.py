@@ -62,12 +62,12 @@ def target_of(world: World, app_id: AppId) -> Target:
         return Target(None if app is None else world.version_of(app_id), is_rolling=False)
     deployment = world.deployments[lock.deployment_id]
     has_begun = lock.step is not None and deployment.current_step >= lock.step
+    is_over = has_begun and deployment.current_step != lock.step
     version = lock.change.after if has_begun else lock.change.before
     known = world.versions.get(app_id, {})
     return Target(
         None if version is None else known[version],
         is_rolling=has_begun,
         is_paused=has_begun and deployment.paused is not None,
-        # What is reverted to has run before: it needs no canaries.
-        is_promoted=deployment.promoted or deployment.reverts is not None,
+        is_promoted=is_over or deployment.promoted or deployment.goes_back,
     )

@@ -9,8 +9,6 @@ replaces them what is out of sight goes later, for it counts as kept.
 from collections import Counter, deque
 from collections.abc import Iterator
 
-from attrs import evolve
-
 from scheduler.core.app import AppSpec, KillSelection, Operator, port_requests
 from scheduler.core.backoff import is_delayed
 from scheduler.core.batch import Batch
@@ -22,6 +20,7 @@ from scheduler.core.records import App, Kind, version_key
 from scheduler.core.reverts import watch_progress
 from scheduler.core.rollout import (
     Bounds,
+    Moves,
     Side,
     bounds_of,
     decide,
@@ -87,7 +86,7 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
         replaced = _in_the_way(world, target, bounds, sides, old)
         why = "stopped first: its fixed ports are needed by the newer version"
     if target.is_paused:
-        moves, replaced = evolve(moves, create=0), []
+        moves, replaced = Moves(), []
     elif replaced and world.brake.holds:
         replaced = []
         world.brake.hold_back(Timer.HELD + app_id)
@@ -141,12 +140,26 @@ def bounds_at(spec: AppSpec, new: Side, old: Side, *, is_promoted: bool) -> Boun
 
 def awaits_promotion(world: World, app_id: AppId) -> bool:
     """Whether an app's canaries serve and only an operator's word is missing."""
+    found = _canaries(world, app_id)
+    if found is None:
+        return False
+    new, most = found
+    return new.serving + new.done >= most
+
+
+def has_canaries(world: World, app_id: AppId) -> bool:
+    """Whether an app is at its canaries, be they on their way or waiting to be promoted."""
+    return _canaries(world, app_id) is not None
+
+
+def _canaries(world: World, app_id: AppId) -> tuple[Side, int] | None:
+    """Count the new side of an app that is at its canaries, and how many of them there may be."""
     target = target_of(world, app_id)
     if target.version is None or not target.is_rolling:
-        return False
+        return None
     new, old = sides_of(world, app_id, target)
     bounds = bounds_at(target.spec, new, old, is_promoted=target.is_promoted)
-    return bounds.old_least > 0 and new.serving + new.done >= bounds.new_most
+    return (new, bounds.new_most) if bounds.old_least > 0 else None
 
 
 def has_fixed_ports(spec: AppSpec) -> bool:

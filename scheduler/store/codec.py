@@ -247,6 +247,7 @@ def _encode_deployment(it: Deployment) -> bytes:
         reverts=it.reverts,
         paused=it.paused,
         promoted=it.promoted,
+        untried=it.untried,
     ).SerializeToString()
 
 
@@ -266,6 +267,7 @@ def _decode_deployment(value: bytes) -> Deployment:
         reverts=DeploymentId(it.reverts) if it.HasField("reverts") else None,
         paused=it.paused if it.HasField("paused") else None,
         promoted=it.promoted,
+        untried=it.untried,
     )
 
 

@@ -95,7 +95,7 @@ class Change(_message.Message):
     def __init__(self, app_id: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
 
 class Deployment(_message.Message):
-    __slots__ = ("id", "version", "started_at_ms", "steps", "changes", "current_step", "step_started_at_ms", "reverts", "paused", "promoted")
+    __slots__ = ("id", "version", "started_at_ms", "steps", "changes", "current_step", "step_started_at_ms", "reverts", "paused", "promoted", "untried")
     ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
@@ -106,6 +106,7 @@ class Deployment(_message.Message):
     REVERTS_FIELD_NUMBER: _ClassVar[int]
     PAUSED_FIELD_NUMBER: _ClassVar[int]
     PROMOTED_FIELD_NUMBER: _ClassVar[int]
+    UNTRIED_FIELD_NUMBER: _ClassVar[int]
     id: str
     version: str
     started_at_ms: int
@@ -116,7 +117,8 @@ class Deployment(_message.Message):
     reverts: str
     paused: str
     promoted: bool
-    def __init__(self, id: _Optional[str] = ..., version: _Optional[str] = ..., started_at_ms: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., current_step: _Optional[int] = ..., step_started_at_ms: _Optional[int] = ..., reverts: _Optional[str] = ..., paused: _Optional[str] = ..., promoted: _Optional[bool] = ...) -> None: ...
+    untried: bool
+    def __init__(self, id: _Optional[str] = ..., version: _Optional[str] = ..., started_at_ms: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., current_step: _Optional[int] = ..., step_started_at_ms: _Optional[int] = ..., reverts: _Optional[str] = ..., paused: _Optional[str] = ..., promoted: _Optional[bool] = ..., untried: _Optional[bool] = ...) -> None: ...
 
 class Pool(_message.Message):
     __slots__ = ("role", "cpus_milli", "mem_mib", "disk_mib", "gpus", "ports", "reservation")

@@ -12,8 +12,16 @@ from scheduler.core.app import (
     UpgradeStrategy,
 )
 from scheduler.core.effects import Accepted, DeploymentFailed, Refusal, Rejected
-from scheduler.core.events import CancelDeployment, ProbeResult, SteerDeployment, Steering, Tick
-from scheduler.core.ids import DeploymentId
+from scheduler.core.events import (
+    CancelDeployment,
+    ChangeApps,
+    ProbeResult,
+    Removal,
+    SteerDeployment,
+    Steering,
+    Tick,
+)
+from scheduler.core.ids import AppId, DeploymentId
 from scheduler.core.instance import CheckResult, Condition, TaskState
 from tests.unit.core.game import (
     NOW_MS,
@@ -54,6 +62,17 @@ def updating(policy: UpdatePolicy, *, checked: bool = False) -> Game:
 def steer(game: Game, verb: Steering) -> None:
     answer = game.ask(SteerDeployment(game.request(), game.deployment_id, verb))
     assert isinstance(answer, Accepted)
+
+
+def refusal_of(game: Game, verb: Steering) -> str:
+    answer = game.ask(SteerDeployment(game.request(), game.deployment_id, verb))
+    assert isinstance(answer, Rejected)
+    assert answer.refusal is Refusal.STALE
+    return answer.message
+
+
+def counts(game: Game, *cmds: str) -> tuple[int, ...]:
+    return tuple(len(running_of(game, cmd)) for cmd in cmds)
 
 
 def answer_probes(game: Game, *, alive: bool) -> None:
@@ -113,6 +132,25 @@ def test_in_a_paused_deployment_what_is_lost_is_replaced_by_the_same() -> None:
     assert (len(running_of(game, "old")), len(running_of(game, "new"))) == before
 
 
+def test_a_paused_deployment_begins_no_step() -> None:
+    game = Game()
+    game.connect()
+    db = evolve(app("db", None), id=AppId("/db"))
+    shop = evolve(app("shop", None), dependencies=(db.id,))
+    game.upsert(db, shop)
+    game.run_all()
+    game.upsert(evolve(db, instances=4), evolve(shop, instances=1))
+    (fourth,) = launched_in(game.offer(offer(1)))
+    steer(game, Steering.PAUSE)
+    game.send(update(fourth.task_id, TaskState.RUNNING))
+    game.run_all()
+    assert counts(game, "db", "shop") == (4, 3)
+    steer(game, Steering.RESUME)
+    game.run_all()
+    assert counts(game, "db", "shop") == (4, 1)
+    assert not game.world.deployments
+
+
 def test_canaries_come_although_the_app_is_made_smaller_as_well() -> None:
     game = Game()
     game.connect()
@@ -135,6 +173,71 @@ def test_with_auto_pause_the_canaries_wait_for_an_operators_word() -> None:
     game.run_all()
     assert (len(running_of(game, "old")), len(running_of(game, "new"))) == (0, 3)
     assert game.world.deployments == {}
+
+
+def test_each_step_has_canaries_of_its_own_to_promote() -> None:
+    """Who has approved the database has not seen the shop that depends on it."""
+    policy = UpdatePolicy(canary_instances=1, auto_pause=True)
+    game = Game()
+    game.connect()
+    db = evolve(app("old db", policy), id=AppId("/db"))
+    shop = evolve(app("old shop", policy), id=AppId("/shop"), dependencies=("/db",))
+    game.upsert(db, shop)
+    game.run_all()
+    game.upsert(evolve(db, cmd="new db"), evolve(shop, cmd="new shop"))
+    game.run_all()
+    assert counts(game, "old db", "new db", "old shop", "new shop") == (3, 1, 3, 0)
+    steer(game, Steering.PROMOTE)
+    game.run_all()
+    game.run_all()
+    assert counts(game, "old db", "new db", "old shop", "new shop") == (0, 3, 3, 1)
+    steer(game, Steering.PROMOTE)
+    game.run_all()
+    assert counts(game, "old shop", "new shop") == (0, 3)
+    assert not game.world.deployments
+
+
+def test_nothing_is_promoted_that_has_no_canaries_or_stands_still() -> None:
+    game = updating(UpdatePolicy(max_parallel=1), checked=True)
+    assert "No canaries" in refusal_of(game, Steering.PROMOTE)
+    game = updating(UpdatePolicy(canary_instances=1, auto_pause=True))
+    steer(game, Steering.PAUSE)
+    assert "paused by an operator" in refusal_of(game, Steering.PROMOTE)
+    steer(game, Steering.RESUME)
+    steer(game, Steering.PROMOTE)
+    assert "No canaries" in refusal_of(game, Steering.PROMOTE)
+
+
+def test_to_promote_is_progress() -> None:
+    policy = UpdatePolicy(canary_instances=1, auto_pause=True, progress_deadline_s=100)
+    game = updating(policy)
+    game.run_all()
+    game.wait_stepwise(90_000)
+    steer(game, Steering.PROMOTE)
+    game.wait_stepwise(90_000)
+    assert game.world.deployments[game.deployment_id].paused is None
+    game.wait_stepwise(20_000)
+    assert game.world.deployments[game.deployment_id].paused is not None
+
+
+def test_who_takes_the_way_back_back_has_approved_no_canary() -> None:
+    policy = UpdatePolicy(canary_instances=1, auto_pause=True)
+    game = Game()
+    game.connect()
+    game.upsert(app("old", policy))
+    game.run_all()
+    game.upsert(app("new", policy))
+    game.run_all()
+    steer(game, Steering.PROMOTE)
+    for _ in range(2):
+        game.ask(CancelDeployment(game.request(), game.deployment_id))
+    for _ in range(3):
+        game.run_all()
+    assert counts(game, "old", "new") == (3, 1)
+    game.ask(CancelDeployment(game.request(), game.deployment_id))
+    game.run_all()
+    assert counts(game, "old", "new") == (3, 0)
+    assert not game.world.deployments
 
 
 def test_an_app_that_must_not_run_twice_has_no_canaries() -> None:
@@ -380,3 +483,19 @@ def test_each_one_that_serves_is_progress() -> None:
     game.run_all()
     assert game.world.deployments == {}
     assert len(running_of(game, "new")) == 3
+
+
+def test_a_rollout_that_fails_as_its_app_is_removed_does_not_bring_it_back() -> None:
+    """The failure is of a deployment that is gone: what an operator says later holds."""
+    game = Game()
+    game.connect()
+    old = evolve(app("old", None), restart_policy=RestartPolicy(mode=RestartMode.NEVER))
+    game.upsert(old)
+    game.run_all()
+    game.upsert(evolve(old, cmd="new", update=UpdatePolicy(auto_revert=True)))
+    (new, *_) = launched_in(game.offer(offer(4)))
+    removal = ChangeApps(game.request(), removals=(Removal(WEB, None),), force=True)
+    game.send(update(new.task_id, TaskState.FAILED), removal)
+    game.run_all()
+    assert WEB not in game.world.apps
+    assert not game.world.deployments

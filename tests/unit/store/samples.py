@@ -123,6 +123,7 @@ FULL_DEPLOYMENT = Deployment(
     reverts=DeploymentId("d0"),
     paused="no progress",
     promoted=True,
+    untried=True,
 )
 
 FULL_VERSION = AppVersion(AppSpec(WEB, cmd="sleep 9", instances=3), V2, V1, V1)
@@ -137,6 +138,7 @@ SAMPLES: dict[str, Entity] = {
     "agent": Agent(AgentId("a-S1"), "h1", (("rack", "r1"), ("disk", "ssd")), "eu", "eu-1"),
     "agent, least": Agent(AgentId("a-S1"), "h1"),
     "deployment": FULL_DEPLOYMENT,
+    "deployment, without untried": evolve(FULL_DEPLOYMENT, untried=False),
     "deployment, least": Deployment(DeploymentId("d1"), V2, 0, (), ()),
     "instance": FULL_INSTANCE,
     "instance, without unproven": INSTANCE_WITHOUT_UNPROVEN,
