@@ -197,7 +197,7 @@ REST = [
     row("POST", "/v2/deployments/none/abort", 404),
     row("POST", "/v2/deployments/STUCK/pause", 200),
     row("POST", "/v2/deployments/STUCK/resume", 200),
-    row("POST", "/v2/deployments/STUCK/promote", 200),
+    row("POST", "/v2/deployments/STUCK/promote", 409, says="No canaries"),
     row("DELETE", "/v2/queue/none/delay", 404, says="Application /none not found in tasks queue."),
     row("DELETE", "/v2/queue/stuck/app/delay", 204),
     row("DELETE", "/v2/deployments/STUCK?force=true", 202),

@@ -120,9 +120,20 @@ async def test_a_deployment_is_paused_and_goes_on(egret):
 
 
 async def test_canaries_are_promoted(egret):
-    created = await egret.deploy("/a")
-    await steer(egret, created, "promote")
+    await egret.deploy("/a")
+    await egret.run_tasks()
+    update = {"cmd": "sleep 2", "update": {"canaryInstances": 1, "autoPause": True}}
+    changed = await egret.http.patch("/v2/apps/a", json=update)
+    await steer(egret, changed, "promote")
     assert (await shown_by_egret(egret))["promoted"] is True
+
+
+async def test_what_has_no_canaries_is_not_promoted(egret):
+    created = await egret.deploy("/a")
+    deployment_id = created.headers["marathon-deployment-id"]
+    answer = await egret.http.post(f"/v2/deployments/{deployment_id}/promote")
+    assert answer.status_code == 409
+    assert answer.json()["message"].startswith(f"No canaries of deployment {deployment_id} wait")
 
 
 async def test_an_aborted_deployment_is_taken_back_and_its_version_says_why(egret):
