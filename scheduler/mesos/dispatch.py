@@ -34,8 +34,8 @@ from scheduler.mesos.task_info import TaskNotBuildable, kill_policy, task_infos
 
 _log = structlog.get_logger(__name__)
 _INVALID = 400
-"""The master could not read the call, or it breaks a rule (traces: 07-bad-calls). Also its answer on
-a stream that is not the framework's any more: then nothing is lost by trying each task alone."""
+"""The master could not read the call, or it breaks a rule (traces: 07-bad-calls). Also its answer
+on a stream that is ours no more: then nothing is lost by trying each task alone."""
 
 
 class MesosDispatch:
