@@ -79,6 +79,7 @@ ANSWERS: dict[str, Json] = {
                 lastTaskFailure=_ref("TaskFailure"),
                 taskStats=_ANYTHING,
                 rolledBack={},
+                ended=_object(("finished", "failed"), finished=_WHOLE, failed=_WHOLE),
             ),
         ],
     },

@@ -13,6 +13,7 @@ from scheduler.core.ids import AppId, TaskId
 from scheduler.core.instance import CheckResult, Condition, Instance, TaskState
 from scheduler.core.records import AppVersion, Failure, RolledBack
 from scheduler.core.service_ports import service_ports
+from scheduler.core.tally import Bucket
 from scheduler.core.times import format_ms
 from scheduler.core.world import World
 from scheduler.runtime.health_room import LastResponse
@@ -52,6 +53,8 @@ READINESS = "readiness"
 STATS = "taskStats"
 ROLLED_BACK = "rolledBack"
 """An addition to Marathon: the versions that were taken back, and why."""
+ENDED = "ended"
+"""Another: how many instances have ended and, by ``restartPolicy``, are left so."""
 
 LISTED = frozenset({COUNTS, DEPLOYMENTS})
 SINGLE = frozenset({COUNTS, DEPLOYMENTS, TASKS, LAST_FAILURE})
@@ -66,6 +69,7 @@ _EMBEDS = {
     "failures": {LAST_FAILURE, DEPLOYMENTS, TASKS},
     "taskStats": {STATS},
     "rolledBack": {ROLLED_BACK},
+    "ended": {ENDED},
 }
 
 
@@ -113,7 +117,17 @@ def _state_of_app(world: World, app_id: AppId, embeds: frozenset[str], now_ms: i
     if ROLLED_BACK in embeds:
         found = (world.rolled_back.get((app_id, version)) for version in world.versions[app_id])
         info["rolledBack"] = [rolled_back_json(one) for one in found if one is not None]
+    if ENDED in embeds:
+        info["ended"] = _ended_json(world, app_id)
     return info
+
+
+def _ended_json(world: World, app_id: AppId) -> Json:
+    """Count what has done its work, and what ended badly and may not be launched again."""
+    tallies = world.tallies.get(app_id, {}).values()
+    left = [world.instances[one] for tally in tallies for one in tally.buckets[Bucket.DONE]]
+    finished = sum(one.task_state is TaskState.FINISHED for one in left)
+    return {"finished": finished, "failed": len(left) - finished}
 
 
 def rolled_back_json(rolled_back: RolledBack) -> Json:

@@ -10,6 +10,7 @@ from scheduler.cli.client import app_path
 from scheduler.cli.failures import ExitCode, Failure
 from scheduler.cli.jsonvalues import fields, items, objects
 from scheduler.cli.manners import Manner, mannered
+from scheduler.cli.outcomes import lines_of_deployment
 from scheduler.cli.output import (
     BAD,
     GOOD,
@@ -41,7 +42,8 @@ command.add_command(app_logs.logs)
 @connected
 def list_apps(session: Session, label: str | None) -> None:
     """List apps."""
-    body = session.client.get("/v2/apps", {"label": label} if label else None)
+    params = {"embed": "apps.ended"}
+    body = session.client.get("/v2/apps", {**params, "label": label} if label else params)
     if session.as_json:
         print_json(body["apps"])
         return
@@ -58,6 +60,12 @@ def app_row(app: dict[str, Any]) -> list[str | Text]:
     return [app["id"], *counts_of(app), state_of(app), _what(app)]
 
 
+def ended_of(app: dict[str, Any]) -> tuple[int, int]:
+    """Give how many instances have done their work, and how many ended badly for good."""
+    ended = fields(app.get("ended"))
+    return ended.get("finished", 0), ended.get("failed", 0)
+
+
 def counts_of(app: dict[str, Any]) -> tuple[str, str, str]:
     """Give wanted, running and healthy instances; no checks means no health."""
     healthy = str(app.get("tasksHealthy", 0)) if app.get("healthChecks") else "-"
@@ -67,15 +75,18 @@ def counts_of(app: dict[str, Any]) -> tuple[str, str, str]:
 def state_of(app: dict[str, Any]) -> Text:
     """Say in one word how an app is."""
     wanted, running = app["instances"], app.get("tasksRunning", 0)
+    finished, failed = ended_of(app)
     if app.get("tasksUnhealthy", 0):
         return Text("unhealthy", BAD)
     if app.get("deployments"):
         return Text("deploying", WAITING)
-    if wanted == 0 and running == 0:
-        return Text("stopped")
-    if running < wanted:
+    if failed:
+        return Text("failed", BAD)
+    if running == 0 and finished >= wanted:
+        return Text("done", GOOD) if wanted else Text("stopped")
+    if running + finished < wanted:
         return Text("waiting", WAITING)
-    if app.get("healthChecks") and app.get("tasksHealthy", 0) < wanted:
+    if app.get("healthChecks") and app.get("tasksHealthy", 0) + finished < wanted:
         return Text("waiting", WAITING)
     return Text("ready", GOOD)
 
@@ -92,25 +103,29 @@ def _what(app: dict[str, Any]) -> str:
 @connected
 def show(session: Session, app_id: str) -> None:
     """Show one app: its tasks, what went wrong last, why it waits, and what Consul lacks of it."""
-    app = session.client.get(app_path(app_id), {"embed": "app.rolledBack"})["app"]
+    app = session.client.get(app_path(app_id), {"embed": "app.rolledBack,app.ended"})["app"]
     if session.as_json:
         print_json(app)
         return
     wanted, running, healthy = counts_of(app)
     health = "" if healthy == "-" else f", {healthy} healthy"
+    for count, word in zip(ended_of(app), ("done", "failed"), strict=True):
+        health += f", {count} {word}" if count else ""
     click.echo(f"{app['id']}  {state_of(app)}")
     click.echo(f"  instances  {wanted} wanted, {running} running{health}")
     click.echo(f"  resources  {app['cpus']} cpus, {app['mem']} MiB, {app.get('disk', 0)} MiB disk")
     click.echo(f"  runs       {_what(app)}")
     click.echo(f"  version    {app.get('version')}")
     for deployment in app.get("deployments", []):
-        click.echo(f"  deploying  {deployment['id']}")
+        for line in lines_of_deployment(session.client, deployment["id"], app_id):
+            click.echo(f"  {line}")
     for reason in reasons_of(session.client, {app_id}):
         click.echo(f"  waiting    {reason.removeprefix(f'{app_id}: ')}")
     failure = app.get("lastTaskFailure")
     if failure:
         when = age_of(failure.get("timestamp"))
-        click.echo(f"  failure    {when} ago: {failure.get('state')} {failure.get('message')}")
+        label = "last end " if failure.get("state") == "TASK_FINISHED" else "failure  "
+        click.echo(f"  {label}  {when} ago: {failure.get('state')} {failure.get('message')}")
     for one in objects(app.get("rolledBack")):
         click.echo(f"  taken back {age_of(one.get('at'))} ago: {one['version']}: {one['reason']}")
     for refusal in refusals_of(session.client):

@@ -44,6 +44,8 @@ class AppView:
     is_deploying: bool
     tasks: tuple[TaskView, ...]
     failure: str | None
+    done: int = 0
+    """Instances that have done their work and are not launched again."""
 
     @property
     def is_ready(self) -> bool:
@@ -53,11 +55,12 @@ class AppView:
     @property
     def lack(self) -> str | None:
         """Say what is missing first; None if nothing is."""
-        if self.running < self.wanted:
-            return f"{self.running} of {self.wanted} running"
-        if self.healthy is not None and self.healthy < self.wanted:
-            return f"{self.healthy} of {self.wanted} healthy"
-        if self.is_deploying or len(self.tasks) != self.wanted:
+        wanted = self.wanted - self.done
+        if self.running < wanted:
+            return f"{self.running} of {wanted} running"
+        if self.healthy is not None and self.healthy < wanted:
+            return f"{self.healthy} of {wanted} healthy"
+        if self.is_deploying or len(self.tasks) != wanted:
             return "being deployed"
         unknown = sum(task.is_registered is False for task in self.tasks)
         return f"{unknown} not registered in Consul yet" if unknown else None
@@ -99,7 +102,7 @@ def look(client: Client, consul: str | None) -> Snapshot:
     pids = task_pids()
     apps: list[AppView] = []
     for entry in sorted(listed, key=lambda one: one["id"]):
-        body = client.find(app_path(entry["id"]))
+        body = client.find(app_path(entry["id"]), {"embed": "app.ended"})
         if body is not None:
             apps.append(_view(body["app"], registered, pids))
     lacking = {app.id for app in apps if not app.is_ready}
@@ -110,6 +113,8 @@ def _view(
     app: dict[str, Any], registered: frozenset[str] | None, pids: Mapping[str, int]
 ) -> AppView:
     failure = fields(app.get("lastTaskFailure"))
+    if failure.get("state") == "TASK_FINISHED":
+        failure = {}
     wants_entries = fields(app.get("discovery")).get("enabled", True)
     tasks = objects(app.get("tasks"))
     return AppView(
@@ -134,6 +139,7 @@ def _view(
             for task in sorted(tasks, key=lambda one: (one.get("stagedAt", ""), one["id"]))
         ),
         failure=failure.get("message") or failure.get("state"),
+        done=fields(app.get("ended")).get("finished", 0),
     )
 
 

@@ -95,7 +95,8 @@ def _cap(counts: Sequence[int], room: int) -> int:
 def _rows(app: AppView, cap: int) -> list[list[str | Text]]:
     count = Text(f"{app.running}/{app.wanted}", GOOD if app.is_ready else WAITING)
     if not app.tasks:
-        return [[app.id, count, "-", "-", Text(app.lack or "-"), "-"]]
+        state = app.lack or ("done" if app.done else "-")
+        return [[app.id, count, "-", "-", Text(state), "-"]]
     rows: list[list[str | Text]] = [
         [
             app.id if index == 0 else "",
@@ -133,8 +134,10 @@ def plain_line(app: AppView) -> str:
     """Say how an app is on one line."""
     addresses = ", ".join(address_of(task) for task in app.tasks if task.ports)
     state = app.lack or f"ready, {app.running} of {app.wanted} running"
-    if app.is_ready and app.healthy is not None:
+    if app.is_ready and app.healthy is not None and app.running:
         state += " and healthy"
+    if app.done:
+        state += f", {app.done} done"
     return f"{app.id}: {state}" + (f" ({addresses})" if app.is_ready and addresses else "")
 
 

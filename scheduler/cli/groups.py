@@ -17,7 +17,9 @@ from scheduler.cli.session import GROUP_ID, Session, connected
 from scheduler.cli.waits import deployment_of, follow, waitable
 from scheduler.spec import READ_ONLY, InvalidInput, parse_json
 
-_EMBED = {"embed": "group.groups,group.apps,group.apps.counts,group.apps.deployments"}
+_EMBED = {
+    "embed": "group.groups,group.apps,group.apps.counts,group.apps.deployments,group.apps.ended"
+}
 _NAMED_MAX = 20
 
 

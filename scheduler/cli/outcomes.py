@@ -9,6 +9,8 @@ from scheduler.cli.waiting import blocks_of, reasons_of
 
 APPS_SHOWN = 20
 """Of a deployment of more apps, so many are looked at one by one."""
+_ENDED = {"embed": "app.ended"}
+"""Has an app shown with how many instances have done their work."""
 
 
 def outcome_of(client: Client, deployment_id: str) -> Fields:
@@ -17,8 +19,12 @@ def outcome_of(client: Client, deployment_id: str) -> Fields:
     Raises:
         Failure: the scheduler does not know it (6).
     """
-    path = f"/v2/egret/deployments/{quote(deployment_id, safe='')}"
-    return fields(client.get(path))
+    return fields(client.get(path_of(deployment_id)))
+
+
+def path_of(deployment_id: str) -> str:
+    """Give the API path that knows a deployment even when it is over."""
+    return f"/v2/egret/deployments/{quote(deployment_id, safe='')}"
 
 
 def is_under_way(found: Fields) -> bool:
@@ -65,16 +71,30 @@ def progress_lines(client: Client, found: Fields) -> list[str]:
     return [*lines, *blocks_of(found)]
 
 
+def lines_of_deployment(client: Client, deployment_id: str, app_id: str) -> list[str]:
+    """Say of one of its apps how far a deployment is, and what it waits for."""
+    found = client.find(path_of(deployment_id))
+    if found is None:
+        return []
+    if not is_under_way(found):
+        return [f"deploying  {sentence(found)}"]
+    lines = [f"deploying  {deployment_id}, step {found['currentStep']} of {found['totalSteps']}"]
+    blocks = [line.removeprefix(f"{app_id} waits: ") for line in blocks_of(found)]
+    return [*lines, *(f"because    {line}" for line in blocks[:APPS_SHOWN])]
+
+
 def _app_line(client: Client, app_id: str) -> str:
-    body = client.find(app_path(app_id))
+    body = client.find(app_path(app_id), _ENDED)
     if body is None:
         return f"{app_id}: being removed"
     app = body["app"]
     line = f"{app_id}: {app.get('tasksRunning', 0)} of {app['instances']} running"
     if app.get("healthChecks"):
         line += f", {app.get('tasksHealthy', 0)} healthy"
-    failure = app.get("lastTaskFailure")
-    if failure and failure.get("version") == app.get("version"):
+    finished = fields(app.get("ended")).get("finished", 0)
+    line += f", {finished} done" if finished else ""
+    failure = fields(app.get("lastTaskFailure"))
+    if _is_bad(failure) and failure.get("version") == app.get("version"):
         line += f", last failure: {failure.get('message') or failure.get('state')}"
     return line
 
@@ -92,12 +112,17 @@ def _next(found: Fields) -> list[str]:
     return []
 
 
+def _is_bad(failure: Fields) -> bool:
+    """Tell a failure from the end of a task that has done its work."""
+    return bool(failure) and failure.get("state") != "TASK_FINISHED"
+
+
 def _last_failures(client: Client, found: Fields) -> list[str]:
     lines: list[str] = []
     for change in objects(found["changes"])[:APPS_SHOWN]:
         body = client.find(app_path(change["app"]))
         failure = fields(fields(fields(body).get("app")).get("lastTaskFailure"))
-        if failure and failure.get("version") == change["after"]:
+        if _is_bad(failure) and failure.get("version") == change["after"]:
             lines.append(
                 f"{change['app']}: last failure: {failure.get('state')} {failure.get('message')}"
             )
@@ -109,11 +134,11 @@ def _fallen(client: Client, found: Fields) -> Failure | None:
     for change in objects(found["changes"]):
         if change["after"] is None:
             continue
-        app = fields(fields(client.find(app_path(change["app"]))).get("app"))
+        app = fields(fields(client.find(app_path(change["app"]), _ENDED)).get("app"))
         if app.get("version") != change["after"]:
             continue
         ready = app.get("tasksHealthy" if app.get("healthChecks") else "tasksRunning", 0)
-        if ready < app["instances"]:
+        if ready + fields(app.get("ended")).get("finished", 0) < app["instances"]:
             return Failure(
                 ExitCode.FAILED,
                 f"The deployment of {change['app']} was done,"

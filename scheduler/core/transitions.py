@@ -494,6 +494,7 @@ def _retire(batch: Batch, instance: Instance, cause: Cause) -> None:
             incarnation=instance.incarnation,
             since_ms=batch.now_ms,
             created_at_ms=instance.created_at_ms,
+            task_state=None if update is None else update.state,
             last_message=message or instance.kill_reason or None,
         )
     )

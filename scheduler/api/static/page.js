@@ -108,9 +108,13 @@ function moodOf(app) {
   if (app.tasksUnhealthy) return ["bad", "unhealthy"];
   if (app.deployments.length) return ["wait", "deploying"];
   if (app.instances === 0) return ["plain", "stopped"];
-  if (app.tasksRunning < app.instances) return ["wait", "waiting"];
+  const { finished, failed } = app.ended || { finished: 0, failed: 0 };
+  if (failed) return ["bad", "failed"];
+  const wanted = app.instances - finished;
+  if (wanted <= 0 && !app.tasksRunning) return ["good", "done"];
+  if (app.tasksRunning < wanted) return ["wait", "waiting"];
   if (!app.healthChecks) return ["plain", "running"];
-  return app.tasksHealthy >= app.instances ? ["good", "healthy"] : ["wait", "starting"];
+  return app.tasksHealthy >= wanted ? ["good", "healthy"] : ["wait", "starting"];
 }
 
 function barOf(app) {
@@ -175,7 +179,8 @@ function insideOf(app) {
   inside.append(make("p", "", `${app.cpus} cpus, ${app.mem} MiB · version ${app.version}`));
   const failure = app.lastTaskFailure;
   if (failure) {
-    inside.append(make("p", "", `last failure ${since(failure.timestamp)} ago on ${failure.host}: ${failure.state} ${failure.message}`));
+    const what = failure.state === "TASK_FINISHED" ? "last end" : "last failure";
+    inside.append(make("p", "", `${what} ${since(failure.timestamp)} ago on ${failure.host}: ${failure.state} ${failure.message}`));
   }
   if (app.tasks.length) inside.append(tableOf(app.tasks));
   if (app.tasks.length > TASKS_SHOWN) inside.append(make("p", "", `and ${app.tasks.length - TASKS_SHOWN} more`));
@@ -214,7 +219,7 @@ function drawStatus(info) {
 }
 
 async function refresh() {
-  const apps = "v2/apps?embed=apps.tasks,apps.lastTaskFailure";
+  const apps = "v2/apps?embed=apps.tasks,apps.lastTaskFailure,apps.ended";
   const [info, found, queue, deployments] = await Promise.all([
     get("v2/info?embed=egret"), get(apps), get("v2/queue?embed=nearestMiss"), get("v2/deployments?embed=egret"),
   ]);

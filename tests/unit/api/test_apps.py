@@ -484,3 +484,15 @@ async def test_gpus_are_for_schedulers_that_ask_for_them(features, status):
     assert answer.status_code == status
     if status == 422:
         assert details_of(answer) == {"/gpus": ["Feature gpu_resources is not enabled"]}
+
+
+async def test_what_has_ended_and_is_left_so_is_counted_when_asked(egret):
+    await egret.deploy("/job", instances=3, restartPolicy={"mode": "never"})
+    first, second, _third = await egret.run_tasks()
+    await egret.update(first, TaskState.FINISHED)
+    await egret.update(second, TaskState.FAILED)
+    (app,) = (await egret.http.get("/v2/apps?embed=apps.ended")).json()["apps"]
+    assert app["tasksRunning"] == 1
+    assert app["ended"] == {"finished": 1, "failed": 1}
+    plain = (await egret.http.get("/v2/apps/job")).json()["app"]
+    assert "ended" not in plain

@@ -44,6 +44,9 @@ def test_a_list_in_a_pipe_is_plain_columns(egret: Egret, stub: Stub) -> None:
         an_app("/a"),
         an_app("/c", tasksUnhealthy=1),
         an_app("/d", instances=0, tasksRunning=0),
+        an_app("/job", instances=2, tasksRunning=0, ended={"finished": 2, "failed": 0}),
+        an_app("/job-2", instances=2, ended={"finished": 1, "failed": 0}),
+        an_app("/job-3", instances=2, tasksRunning=0, ended={"finished": 1, "failed": 1}),
     ]
     stub.on("GET", "/v2/apps", 200, {"apps": apps})
     lines = [line.split() for line in egret("app", "list").stdout.splitlines()]
@@ -53,7 +56,11 @@ def test_a_list_in_a_pipe_is_plain_columns(egret: Egret, stub: Stub) -> None:
         ["/b", "2", "2", "1", "waiting"],
         ["/c", "1", "1", "-", "unhealthy"],
         ["/d", "0", "0", "-", "stopped"],
+        ["/job", "2", "0", "-", "done"],
+        ["/job-2", "2", "1", "-", "ready"],
+        ["/job-3", "2", "0", "-", "failed"],
     ]
+    assert stub.asked[0].params == {"embed": "apps.ended"}
 
 
 def test_an_empty_list_leaves_a_pipe_empty_and_says_what_to_do(egret: Egret, stub: Stub) -> None:
@@ -95,6 +102,36 @@ def test_an_app_is_shown_with_what_went_wrong(egret: Egret, stub: Stub) -> None:
     assert "TASK_FAILED exited with 3" in shown
     assert "hello.instance-1._app.1" in shown
     assert "h1:31000" in shown
+
+
+def test_a_job_that_has_done_its_work_is_no_failure(egret: Egret, stub: Stub) -> None:
+    end = {"state": "TASK_FINISHED", "message": "", "timestamp": "2020-01-01T00:00:00Z"}
+    ended = {"finished": 1, "failed": 0}
+    app = an_app(tasksRunning=0, lastTaskFailure=end, ended=ended)
+    stub.on("GET", "/v2/apps/hello", 200, {"app": app})
+    shown = egret("app", "show", "hello").stdout
+    assert "/hello  done" in shown
+    assert "1 wanted, 0 running, 1 done" in shown
+    assert "last end" in shown
+    assert "failure" not in shown
+
+
+def test_an_app_that_is_being_deployed_is_shown_with_what_the_deployment_waits_for(
+    egret: Egret, stub: Stub
+) -> None:
+    app = an_app(deployments=[{"id": "d1"}])
+    stub.on("GET", "/v2/apps/hello", 200, {"app": app})
+    blocks = [
+        {"app": "/db", "reason": "kill", "message": "tasks are being ended", "instances": 1},
+        {"app": "/hello", "reason": "health", "message": "running, not healthy", "instances": 2},
+    ]
+    stub.on("GET", "/v2/egret/deployments/d1", 200, an_outcome("running", blockedBy=blocks))
+    stub.on("GET", "/v2/egret/deployments/d1", 200, an_outcome("failed", reason="no progress"))
+    shown = egret("app", "show", "hello").stdout
+    assert "deploying  d1, step 1 of 2\n" in shown
+    assert "because    /db waits: 1 instance: tasks are being ended\n" in shown
+    assert "because    2 instances: running, not healthy\n" in shown
+    assert "deploying  d1 has failed: no progress\n" in egret("app", "show", "hello").stdout
 
 
 def test_an_app_is_shown_with_what_was_taken_back_and_what_consul_lacks(

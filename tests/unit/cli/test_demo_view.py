@@ -39,6 +39,11 @@ def test_an_app_without_checks_needs_no_health() -> None:
     assert evolve(APP, healthy=None).is_ready
 
 
+def test_a_job_that_has_done_its_work_is_ready() -> None:
+    job = evolve(APP, running=0, healthy=0, tasks=(), done=1)
+    assert plain_line(job) == "/a: ready, 0 of 1 running, 1 done"
+
+
 def test_an_app_that_is_gone_is_not_ready() -> None:
     snapshot = Snapshot((APP,), ())
     assert snapshot.ready(["/a"])

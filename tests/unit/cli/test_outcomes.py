@@ -110,6 +110,16 @@ def test_tasks_that_do_not_stay_up_are_no_success_and_the_failure_is_told(
     assert "TASK_FAILED exited with status 3" in result.stderr
 
 
+def test_tasks_that_have_done_their_work_need_not_run(egret: Egret, stub: Stub) -> None:
+    end = {"state": "TASK_FINISHED", "message": "", "version": "v"}
+    ended = {"finished": 1, "failed": 0}
+    app = an_app(version="v", tasksRunning=0, lastTaskFailure=end, ended=ended)
+    stub.on("GET", PATH, 200, an_outcome("done"))
+    stub.on("GET", "/v2/apps/hello", 200, {"app": app})
+    result = egret("deployment", "watch", "d1")
+    assert (result.exit_code, result.stdout) == (0, "done\n")
+
+
 def test_an_app_that_another_deployment_has_changed_since_is_not_judged(
     egret: Egret, stub: Stub
 ) -> None:

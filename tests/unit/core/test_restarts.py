@@ -50,6 +50,13 @@ def test_the_mode_decides(policy: RestartPolicy | None, state: TaskState, again:
     assert end(game(policy), state) is again
 
 
+@pytest.mark.parametrize("state", [FINISHED, FAILED])
+def test_what_is_left_ended_says_how_it_ended(state: TaskState) -> None:
+    g = game(RestartPolicy(NEVER))
+    assert not end(g, state)
+    assert g.only.task_state is state
+
+
 def test_attempts_bound_the_restarts_within_the_interval() -> None:
     g = game(RestartPolicy(ALWAYS, attempts=2, interval_s=10_000))
     assert [end(g, FAILED) for _ in range(3)] == [True, True, False]
