@@ -7,6 +7,7 @@ An agent that can not be reached is remembered, waited for with growing pauses, 
 the others. Consul page "Agent HTTP API: Service".
 """
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ from scheduler.discovery.entry import (
     AgentCheck,
     ServiceEntry,
     entry_of,
+    text,
 )
 from scheduler.discovery.fence import Fence
 from scheduler.discovery.registry import Failed, Held
@@ -74,7 +76,8 @@ class AgentRegistry:
         """
         self._address = address
         self._owner = owner
-        self._client = connect(address)
+        self._stop = threading.Event()
+        self._client = connect(address, self._stop)
         self._fence = Fence(self._client, owner, epoch)
         self._agent_url = agent_url
         self._clock_s = clock_s
@@ -82,6 +85,10 @@ class AgentRegistry:
         self._pauses: dict[str, _Pause] = {}
         self._known: dict[str, Entries] = {}
         """What each agent held when it was last heard of, by URL."""
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._stop.set()
 
     def take_over(self) -> None:
         """Write the epoch key."""
@@ -136,19 +143,29 @@ class AgentRegistry:
         """Find hosts with entries of ours that no desired entry leads to, by our checks' name."""
         health, catalog = self._client.health, self._client.catalog
         ours = f'Name == "{self._check_name}"'
-        _, checks = ask(lambda: health.state("any", filter_expr=ours))
+
+        def nodes() -> set[str]:
+            _, checks = health.state("any", filter_expr=ours)
+            return {text(check["Node"]) for check in checks}
+
+        def entries_on(node: str) -> list[ServiceEntry]:
+            _, answer = catalog.node(node, consistency="consistent")
+            return [] if answer is None else list(self._ours(answer["Services"]))
+
         found: defaultdict[str, Entries] = defaultdict(dict)
-        for node in sorted({check["Node"] for check in checks}):
-            _, answer = ask(lambda name=node: catalog.node(name, consistency="consistent"))
-            for entry in self._ours(answer["Services"] if answer else {}):
+        for node in sorted(ask(nodes)):
+            for entry in ask(partial(entries_on, node)):
                 found[self._url_of(entry.host)][entry.id] = entry
         return found
 
     def _read_agent(self, agent: Consul) -> tuple[Entries, set[str]]:
-        services = ask(agent.agent.services)
-        checks = ask(agent.agent.checks)
-        entries = {entry.id: entry for entry in self._ours(services)}
-        return entries, {check["ServiceID"] for check in checks.values()}
+        def entries() -> Entries:
+            return {entry.id: entry for entry in self._ours(agent.agent.services())}
+
+        def checked() -> set[str]:
+            return {text(check["ServiceID"]) for check in agent.agent.checks().values()}
+
+        return ask(entries), ask(checked)
 
     def _ours(self, services: dict[str, Any]) -> Iterator[ServiceEntry]:
         for service in services.values():
@@ -221,7 +238,7 @@ class AgentRegistry:
             return None
         agent = self._agents.get(url)
         if agent is None:
-            agent = self._agents[url] = connect(self._address, url)
+            agent = self._agents[url] = connect(self._address, self._stop, url)
         try:
             use_token(agent, self._address)
             answer = call(agent)

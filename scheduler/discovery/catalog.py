@@ -7,6 +7,7 @@ most 64 operations, the first of which is the fence: all of one happens, or noth
 Consul pages "External Services" and "HTTP API: Transactions".
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -28,6 +29,7 @@ from scheduler.discovery.entry import (
     META_OWNER,
     ServiceEntry,
     entry_of,
+    text,
 )
 from scheduler.discovery.fence import Fence
 from scheduler.discovery.registry import Failed, Held
@@ -46,9 +48,14 @@ class CatalogRegistry:
     def __init__(self, address: ConsulAddress, owner: str, epoch: Epoch) -> None:
         self._address = address
         self._owner = owner
-        self._client = connect(address)
+        self._stop = threading.Event()
+        self._client = connect(address, self._stop)
         self._fence = Fence(self._client, owner, epoch)
         self._nodes: set[str] = set()
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._stop.set()
 
     def take_over(self) -> None:
         """Write the epoch key; from here on earlier leaders' transactions are refused."""
@@ -60,33 +67,38 @@ class CatalogRegistry:
         use_token(self._client, self._address)
         mine = {META_OWNER: self._owner}
         catalog, health = self._client.catalog, self._client.health
-        _, nodes = ask(lambda: catalog.nodes(node_meta=mine, consistency="consistent"))
-        _, checks = ask(lambda: health.state("any", node_meta=mine))
-        passing = {
-            (check["Node"], check["ServiceID"])
-            for check in checks
-            if check["Status"] == "passing" and check["Output"] == CHECK_OUTPUT
-        }
-        self._nodes = {node["Node"] for node in nodes}
+
+        def nodes() -> set[str]:
+            _, found = catalog.nodes(node_meta=mine, consistency="consistent")
+            return {text(node["Node"]) for node in found}
+
+        def passing_checks() -> set[tuple[str, str]]:
+            _, found = health.state("any", node_meta=mine)
+            return {
+                (text(check["Node"]), text(check["ServiceID"]))
+                for check in found
+                if check["Status"] == "passing" and check["Output"] == CHECK_OUTPUT
+            }
+
+        self._nodes = ask(nodes)
+        passing = ask(passing_checks)
         entries: dict[str, ServiceEntry] = {}
         broken: set[str] = set()
         for node in sorted(self._nodes):
             for entry in self._read_node(node):
+                if dict(entry.meta).get(META_OWNER) != self._owner:
+                    continue
                 entries[entry.id] = entry
                 if (node, entry.id) not in passing:
                     broken.add(entry.id)
         return Held(entries, frozenset(broken))
 
-    def _read_node(self, node: str) -> Iterator[ServiceEntry]:
-        for service in self._read_services(node).values():
-            entry = entry_of(service, node)
-            if dict(entry.meta).get(META_OWNER) == self._owner:
-                yield entry
+    def _read_node(self, node: str) -> list[ServiceEntry]:
+        return ask(lambda: [entry_of(each, node) for each in self._services_on(node)])
 
-    def _read_services(self, node: str) -> dict[str, Any]:
-        catalog = self._client.catalog
-        _, found = ask(lambda: catalog.node(node, consistency="consistent"))
-        return found["Services"] if found else {}
+    def _services_on(self, node: str) -> list[dict[str, Any]]:
+        _, found = self._client.catalog.node(node, consistency="consistent")
+        return [] if found is None else list(found["Services"].values())
 
     def is_foreign(self, name: str) -> bool:
         """Ask for the name's entries that are not ours."""
@@ -111,7 +123,7 @@ class CatalogRegistry:
         """Delete our nodes that hold nothing and are wanted by nothing."""
         unwanted = self._nodes - {entry.node for entry in desired.values()}
         for node in sorted(unwanted):
-            if any(self._read_services(node)):
+            if self._read_node(node):
                 continue
             operation = {"Node": {"Verb": "delete", "Node": {"Node": node}}}
             self._commit([operation])

@@ -6,6 +6,7 @@ rest of the room only speaks of registrations.
 """
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,9 @@ from consul.exceptions import BadRequest
 from scheduler.discovery.entry import META_OWNER
 
 T = TypeVar("T")
+
+_SENSELESS = (ValueError, TypeError, KeyError, IndexError, AttributeError)
+"""What reading an answer raises that is not what Consul's documents say: a proxy's, perhaps."""
 
 
 class ConsulUnavailableError(Exception):
@@ -46,8 +50,25 @@ class ConsulAddress:
     """For connecting and for each answer."""
 
 
-def connect(address: ConsulAddress, url: str | None = None) -> Consul:
-    """Make a client for ``url``, by default the address's own; ``use_token`` is to follow."""
+class _Session(requests.Session):
+    """Sends nothing any more once it is told to stop, however many requests were to follow."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__()
+        self._stop = stop
+        self.trust_env = False
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        if self._stop.is_set():
+            raise requests.ConnectionError("not sent: the term is over")
+        return super().send(request, **kwargs)
+
+
+def connect(address: ConsulAddress, stop: threading.Event, url: str | None = None) -> Consul:
+    """Make a client for ``url``, by default the address's own; ``use_token`` is to follow.
+
+    Once ``stop`` is set it sends nothing more; the request under way ends within its time-outs.
+    """
     parts = urlsplit(url or address.url)
     client = Consul(
         host=parts.hostname,
@@ -56,7 +77,7 @@ def connect(address: ConsulAddress, url: str | None = None) -> Consul:
         verify=str(address.ca_file) if address.ca_file else True,
         connections_timeout=address.timeout_s,
     )
-    client.http.session.trust_env = False
+    client.http.session = _Session(stop)
     return client
 
 
@@ -80,7 +101,7 @@ def use_token(client: Consul, address: ConsulAddress) -> None:
 
 
 def ask(call: Callable[[], T]) -> T:
-    """Run one py-consul call.
+    """Run one py-consul call, and what reads its answer.
 
     Raises:
         ConsulRefusedError: Consul says that the request itself is wrong.
@@ -92,6 +113,8 @@ def ask(call: Callable[[], T]) -> T:
         raise ConsulRefusedError(-1, str(error)[:500]) from error
     except (requests.RequestException, ConsulException, OSError) as error:
         raise ConsulUnavailableError(f"{type(error).__name__}: {error}"[:500]) from error
+    except _SENSELESS as error:
+        raise _senseless(error) from error
 
 
 def commit(client: Consul, operations: list[dict[str, Any]]) -> None:
@@ -113,14 +136,24 @@ def commit(client: Consul, operations: list[dict[str, Any]]) -> None:
         if status == "400":
             raise ConsulRefusedError(-1, body[:500]) from error
         raise ConsulUnavailableError(f"{type(error).__name__}: {error}"[:500]) from error
+    except _SENSELESS as error:
+        raise _senseless(error) from error
+
+
+def _senseless(error: Exception) -> ConsulUnavailableError:
+    cause = f"{type(error).__name__}: {error}"
+    return ConsulUnavailableError(f"an answer that makes no sense ({cause})"[:500])
 
 
 def has_foreign_entries(client: Consul, owner: str, name: str) -> bool:
     """Whether anything without our owner mark is registered under ``name``, on any node."""
-    service = client.catalog.service
-    _, found = ask(lambda: service(name, consistency="consistent"))
-    metas: list[dict[str, str] | None] = [each.get("ServiceMeta") for each in found or ()]
-    return any((meta or {}).get(META_OWNER) != owner for meta in metas)
+
+    def is_foreign() -> bool:
+        _, found = client.catalog.service(name, consistency="consistent")
+        metas: list[dict[str, str] | None] = [each.get("ServiceMeta") for each in found]
+        return any((meta or {}).get(META_OWNER) != owner for meta in metas)
+
+    return ask(is_foreign)
 
 
 def _refusal(body: str) -> ConsulRefusedError:

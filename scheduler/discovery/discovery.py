@@ -149,7 +149,7 @@ class Discovery:
             try:
                 await asyncio.shield(work)
             finally:
-                # The thread ends with the call it is in, within the time-outs of the address.
+                # The thread ends with the request it is in, within the time-outs of the address.
                 sync.stop()
                 await asyncio.wait((work,))
 

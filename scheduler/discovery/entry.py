@@ -57,17 +57,28 @@ def service_id(task_id: TaskId, port: str) -> str:
     return f"{task_id}:{port}"
 
 
+def text(value: Any) -> str:
+    """Give a string of Consul's answer; raises TypeError for whatever else stands there."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} where a string is due")
+    return value
+
+
 def entry_of(service: dict[str, Any], node: str) -> ServiceEntry:
-    """Read an entry back out of Consul's description of a service (catalog or agent)."""
+    """Read an entry back out of Consul's description of a service (catalog or agent).
+
+    Raises:
+        KeyError, TypeError, AttributeError: it is no such description.
+    """
     meta: dict[str, str] = service.get("Meta") or {}
     return ServiceEntry(
-        id=service["ID"],
-        task_id=TaskId(meta.get(META_TASK, "")),
-        name=service["Service"],
+        id=text(service["ID"]),
+        task_id=TaskId(text(meta.get(META_TASK, ""))),
+        name=text(service["Service"]),
         address=service["Address"],
         port=service["Port"],
         tags=tuple(service.get("Tags") or ()),
         meta=tuple(sorted(meta.items())),
         node=node,
-        host=meta.get(META_HOST, ""),
+        host=text(meta.get(META_HOST, "")),
     )

@@ -33,11 +33,15 @@ class Failed:
 
 
 class Registry(Protocol):
-    """The entries of one owner under one leader's term; called from one thread.
+    """The entries of one owner under one leader's term; called from one thread, except ``stop``.
 
     Any method may raise ``ConsulUnavailableError``, after which nothing is known of what was being
     written, or ``StaleEpochError``, after which nothing is to be written.
     """
+
+    def stop(self) -> None:
+        """Send nothing more, from any thread: what was to follow is unavailable."""
+        ...
 
     def take_over(self) -> None:
         """Claim the registrations for our term; leaders of earlier terms can write no more."""

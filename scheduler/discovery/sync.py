@@ -141,8 +141,9 @@ class SyncLoop:
         self._waiting_since_ms: int | None = None
 
     def stop(self) -> None:
-        """Tell ``run`` to end after the call it is in; no entry is removed."""
+        """Tell ``run`` to end after the request it is in; no entry is removed."""
         self._is_stopping = True
+        self._registry.stop()
         self._wake.set()
 
     def submit(
@@ -175,6 +176,8 @@ class SyncLoop:
             try:
                 self._round()
             except StaleEpochError as error:
+                if self._is_stopping:
+                    return
                 log.warning("discovery_overtaken", error=str(error))
                 self._on_stale()
                 return
@@ -199,7 +202,8 @@ class SyncLoop:
         try:
             self._write()
         except (ConsulUnavailableError, ConsulRefusedError) as error:
-            self._on_failure(error)
+            if not self._is_stopping:
+                self._on_failure(error)
         else:
             self._on_success()
 
@@ -245,7 +249,8 @@ class SyncLoop:
         self._held = dict(held.entries)
         self._held_by_task = Counter(entry.task_id for entry in self._held.values())
         self._has_read = True
-        self._free_names |= {entry.name for entry in self._held.values()}
+        # Asked anew: others may have taken a name that we have left.
+        self._free_names = {entry.name for entry in self._held.values()}
         self._refused_before, self._refused = self._refused, {}
         self._forced = set(held.broken)
         difference = diff(self._desired, self._held)

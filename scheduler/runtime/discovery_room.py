@@ -16,6 +16,8 @@ from scheduler.runtime.supervision import supervise
 from scheduler.runtime.turn import Changes
 from scheduler.telemetry import Bus
 
+_LAST_REQUEST_S = 1.0
+
 
 class DiscoveryRoom:
     """Registers what serves, for as long as we lead; entries stay when we go."""
@@ -39,12 +41,16 @@ class DiscoveryRoom:
             self._leave_bus = self._bus.subscribe(self._on_fact)
 
     async def stop(self) -> None:
-        """Write nothing any more."""
+        """Write nothing any more.
+
+        A request that a slow Consul has not answered yet is waited for only so long: nothing
+        follows it, and who steps down has callers to answer and a successor to make room for.
+        """
         if self._leave_bus is not None:
             self._leave_bus()
         self._discovery.stop()
         if self._syncing is not None:
-            await asyncio.wait({self._syncing})
+            await asyncio.wait({self._syncing}, timeout=_LAST_REQUEST_S)
         self._term = self._syncing = self._leave_bus = None
 
     def instances_changed(self, changes: Changes) -> None:

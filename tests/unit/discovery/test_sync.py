@@ -46,6 +46,9 @@ class MemoryRegistry:
             raise ConsulUnavailableError(fault)
         return fault == "after"
 
+    def stop(self) -> None:
+        """Nothing is under way here."""
+
     def take_over(self):
         if self._fail("take_over"):
             raise ConsulUnavailableError("after")
