@@ -1,17 +1,17 @@
 """List, watch and steer deployments: ``egret deployment …``."""
 
 from typing import Any
-from urllib.parse import quote
 
 import click
 
+from scheduler.cli import steering
 from scheduler.cli.failures import ExitCode, Failure
 from scheduler.cli.jsonvalues import fields, items
 from scheduler.cli.outcomes import outcome_of, sentence
 from scheduler.cli.output import age_of, print_json, print_table
 from scheduler.cli.session import Session, connected
 from scheduler.cli.waiting import blocks_of, reasons_of
-from scheduler.cli.waits import DEFAULT_WAIT_S, Progress, await_deployment, deployment_of, watch
+from scheduler.cli.waits import DEFAULT_WAIT_S, Progress, await_deployment, watch
 
 EXPLAINED = {"embed": "egret"}
 """Has deployments shown with what they wait for."""
@@ -20,6 +20,10 @@ EXPLAINED = {"embed": "egret"}
 @click.group()
 def command() -> None:
     """List, watch and steer deployments."""
+
+
+for _steer in (steering.pause, steering.resume, steering.promote, steering.abort, steering.cancel):
+    command.add_command(_steer)
 
 
 @command.command(name="list")
@@ -117,61 +121,3 @@ def _state(app_id: str, app: dict[str, Any] | None) -> str:
     if app is None:
         return f"{app_id}: being removed"
     return f"{app_id}: {app.get('tasksRunning', 0)} of {app['instances']} running"
-
-
-@command.command()
-@click.argument("deployment_id", metavar="ID")
-@click.option("--force", is_flag=True, help="Only stop it; keep what it has changed so far.")
-@connected
-def cancel(session: Session, deployment_id: str, *, force: bool) -> None:
-    """Cancel a deployment and take back what it changed."""
-    path = f"/v2/deployments/{quote(deployment_id, safe='')}"
-    answer = session.client.call("DELETE", path, {"force": str(force).lower()})
-    if session.as_json:
-        print_json(answer.body)
-    elif force:
-        click.echo(f"{deployment_id} is stopped; what it had changed stays")
-    else:
-        reverting, _ = deployment_of(answer)
-        click.echo(f"{deployment_id} is cancelled; deployment {reverting} takes it back")
-
-
-@command.command()
-@click.argument("deployment_id", metavar="ID")
-@connected
-def pause(session: Session, deployment_id: str) -> None:
-    """Replace nothing more for the time being; what runs goes on."""
-    _steer(session, deployment_id, "pause", "is paused; `egret deployment resume` lets it go on")
-
-
-@command.command()
-@click.argument("deployment_id", metavar="ID")
-@connected
-def resume(session: Session, deployment_id: str) -> None:
-    """Let a paused deployment go on; its deadlines start afresh."""
-    _steer(session, deployment_id, "resume", "goes on")
-
-
-@command.command()
-@click.argument("deployment_id", metavar="ID")
-@connected
-def promote(session: Session, deployment_id: str) -> None:
-    """Approve the canaries of a deployment: the other instances follow."""
-    _steer(session, deployment_id, "promote", "is promoted; the other instances follow")
-
-
-@command.command()
-@click.argument("deployment_id", metavar="ID")
-@connected
-def abort(session: Session, deployment_id: str) -> None:
-    """Take back what a deployment changed, as `cancel` does."""
-    _steer(session, deployment_id, "abort", "is being taken back")
-
-
-def _steer(session: Session, deployment_id: str, verb: str, says: str) -> None:
-    path = f"/v2/deployments/{quote(deployment_id, safe='')}/{verb}"
-    answer = session.client.call("POST", path)
-    if session.as_json:
-        print_json(answer.body)
-    else:
-        click.echo(f"{deployment_id} {says}")

@@ -3,11 +3,13 @@
 import click
 from rich.text import Text
 
-from scheduler.cli.client import app_path
+from scheduler.cli.client import Client, app_path
 from scheduler.cli.failures import ExitCode, Failure
-from scheduler.cli.jsonvalues import Fields, items, objects
+from scheduler.cli.jsonvalues import Fields, fields, items, objects
+from scheduler.cli.outcomes import path_of
 from scheduler.cli.output import BAD, GOOD, WAITING, age_of, print_json, print_table
 from scheduler.cli.session import APP_ID, Session, connected
+from scheduler.cli.waits import deployment_of
 
 TASK_COLUMNS = ["task", "state", "health", "address", "running for", "version"]
 
@@ -100,19 +102,40 @@ def kill(
         session.client.call("POST", "/v2/egret/unknown-tasks/kill", None, {"ids": list(task_ids)})
         _report([{"id": task_id} for task_id in task_ids], task_ids)
         return
+    client = session.client
+    # Whoever scales is answered with a deployment: which tasks there are must be asked before.
+    present = objects(client.get("/v2/tasks")["tasks"]) if scale and not session.as_json else []
     params = {"scale": str(scale).lower(), "force": str(force).lower()}
-    answer = session.client.call("POST", "/v2/tasks/delete", params, {"ids": list(task_ids)})
+    answer = client.call("POST", "/v2/tasks/delete", params, {"ids": list(task_ids)})
     if session.as_json:
         print_json(answer.body)
-    elif not scale:
-        _report(answer.body["tasks"], task_ids)
+        return
+    killed = objects(fields(answer.body).get("tasks"))
+    deployment_id, _ = deployment_of(answer)
+    if deployment_id is not None:
+        killed = [task for task in present if any(_names(one, task["id"]) for one in task_ids)]
+        _report_scaling(client, deployment_id)
+    _report(killed, task_ids)
+
+
+def _report_scaling(client: Client, deployment_id: str) -> None:
+    """Say how many instances of each app are wanted now."""
+    for change in objects(fields(client.find(path_of(deployment_id))).get("changes")):
+        version = client.find(app_path(change["app"], "versions", str(change["after"])))
+        wanted = fields(version).get("instances")
+        click.echo(f"{change['app']}: {wanted} instances wanted now (deployment {deployment_id})")
+
+
+def _names(wanted: str, task_id: str) -> bool:
+    """Tell whether a task, or the instance that it belongs to, is meant."""
+    return wanted == task_id or task_id.startswith(f"{wanted}.")
 
 
 def _report(killed: list[Fields], wanted: tuple[str, ...]) -> None:
     found = {task["id"] for task in killed}
     for task_id in sorted(found):
         click.echo(f"killing {task_id}")
-    missing = [one for one in wanted if not any(one == t or t.startswith(f"{one}.") for t in found)]
+    missing = [one for one in wanted if not any(_names(one, task_id) for task_id in found)]
     if missing:
         raise Failure(
             ExitCode.NOT_FOUND,

@@ -228,6 +228,30 @@ def test_removing_waits_until_the_app_is_gone(egret: Egret, stub: Stub) -> None:
     assert result.stdout == "done\n"
 
 
+def test_killing_with_scale_says_what_is_killed_and_how_many_are_left(
+    egret: Egret, stub: Stub
+) -> None:
+    other = a_task("hello.instance-2._app.1")
+    stub.on("GET", "/v2/tasks", 200, {"tasks": [a_task(), other]})
+    stub.on("POST", "/v2/tasks/delete", 200, ACCEPTED)
+    stub.on("GET", "/v2/egret/deployments/d1", 200, an_outcome("running"))
+    stub.on("GET", "/v2/apps/hello/versions/v", 200, an_app(instances=1))
+    result = egret("task", "kill", "--scale", "hello.instance-1", "hello.instance-9")
+    assert result.stdout.splitlines() == [
+        "/hello: 1 instances wanted now (deployment d1)",
+        "killing hello.instance-1._app.1",
+    ]
+    assert result.exit_code == 6
+    assert "No such task: hello.instance-9." in result.stderr
+
+
+def test_killing_with_scale_what_is_not_there_scales_nothing(egret: Egret, stub: Stub) -> None:
+    stub.on("GET", "/v2/tasks", 200, {"tasks": []})
+    stub.on("POST", "/v2/tasks/delete", 200, {"tasks": []})
+    result = egret("task", "kill", "--scale", "hello.instance-9")
+    assert (result.exit_code, result.stdout) == (6, "")
+
+
 def test_killing_a_task_that_is_not_there_is_said(egret: Egret, stub: Stub) -> None:
     stub.on("POST", "/v2/tasks/delete", 200, {"tasks": [a_task()]})
     result = egret("task", "kill", "hello.instance-1._app.1", "nonsense")
@@ -252,26 +276,6 @@ def test_a_teardown_confirms_with_the_framework_it_has_shown(egret: Egret, stub:
     stub.on("POST", "/v2/egret/teardown", 200, {"message": "done"})
     assert egret("framework", "teardown", "--yes").exit_code == 0
     assert stub.asked[-1].params == {"confirm": "f-1"}
-
-
-def test_cancelling_names_the_deployment_that_takes_it_back(egret: Egret, stub: Stub) -> None:
-    stub.on("DELETE", "/v2/deployments/d1", 200, {"deploymentId": "d2", "version": "v"})
-    assert "deployment d2 takes it back" in egret("deployment", "cancel", "d1").stdout
-
-
-@pytest.mark.parametrize(
-    ("verb", "says"),
-    [
-        ("pause", "d1 is paused"),
-        ("resume", "d1 goes on"),
-        ("promote", "d1 is promoted"),
-        ("abort", "d1 is being taken back"),
-    ],
-)
-def test_a_deployment_is_steered_by_its_id(egret: Egret, stub: Stub, verb: str, says: str) -> None:
-    stub.on("POST", f"/v2/deployments/d1/{verb}", 200, ACCEPTED)
-    assert says in egret("deployment", verb, "d1").stdout
-    assert [(one.method, one.body) for one in stub.asked] == [("POST", None)]
 
 
 BLOCKED = {

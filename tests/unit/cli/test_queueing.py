@@ -122,6 +122,7 @@ def test_a_second_change_cannot_wait(egret: Egret, stub: Stub) -> None:
 
 
 def test_killing_tasks_cannot_wait(egret: Egret, stub: Stub) -> None:
+    stub.on("GET", "/v2/tasks", 200, {"tasks": []})
     stub.on("POST", "/v2/tasks/delete", 409, LOCKED)
     result = egret("task", "kill", "--scale", "hello.instance-1._app.1")
     assert result.exit_code == 4
