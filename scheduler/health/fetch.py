@@ -10,7 +10,7 @@ from importlib import metadata
 import h11
 from attrs import frozen
 
-from scheduler.health.probe import cause_of, host_header, lenient_tls, request_target
+from scheduler.health.probe import NO_TARGET, cause_of, host_header, lenient_tls, request_target
 
 BODY_BYTES_MAX = 16_384
 _READ_BYTES = 16_384
@@ -69,7 +69,7 @@ async def fetch(request: Request) -> Response:
         problem = f"no answer within {request.timeout_s:g} s"
     except h11.ProtocolError:
         pass
-    except (OSError, UnicodeError) as error:
+    except (OSError, *NO_TARGET) as error:
         problem = cause_of(error)
     if partial.head is not None:
         return partial.response(partial.head)

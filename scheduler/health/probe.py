@@ -33,6 +33,9 @@ _OUR_FAULTS = {
     errno.EADDRNOTAVAIL,
 }
 _ALIVE = Outcome(Answer.ALIVE)
+NO_TARGET = (ValueError, OverflowError)
+"""What asyncio, sockets and TLS raise for a target that is none: a host name that no resolver takes
+or that is empty, a port beyond 65535, a path that is no text."""
 
 
 async def probe(check: ProbeCheck, *, user_agent: str) -> Outcome:
@@ -54,8 +57,7 @@ async def probe(check: ProbeCheck, *, user_agent: str) -> Outcome:
         # ssl.SSLError and socket.gaierror are OSErrors, too.
         is_ours = error.errno in _OUR_FAULTS and not isinstance(error, ssl.SSLError)
         return Outcome(Answer.IGNORED if is_ours else Answer.DEAD, cause_of(error))
-    except UnicodeError as error:
-        # A host name that no resolver takes.
+    except NO_TARGET as error:
         return Outcome(Answer.DEAD, cause_of(error))
 
 

@@ -13,6 +13,7 @@ from attrs import evolve
 
 from scheduler.core.app import HealthProtocol
 from scheduler.core.instance import CheckResult
+from scheduler.health.fetch import Request, fetch
 from scheduler.health.probe import judge_status_line, probe, request_bytes
 from scheduler.health.target import ProbeCheck
 from scheduler.health.verdict import Answer
@@ -175,6 +176,38 @@ async def test_an_unusable_host_name_is_dead():
     for host in ("no-such-host.invalid", "a" * 70 + ".invalid", "a..b"):
         outcome = await probed(evolve(CHECK, address=host, port=1, timeout_ms=5_000))
         assert outcome.answer is Answer.DEAD
+
+
+@pytest.mark.parametrize(
+    "protocol", [HealthProtocol.HTTP, HealthProtocol.HTTPS, HealthProtocol.TCP]
+)
+@pytest.mark.parametrize(
+    ("address", "port", "path"),
+    [
+        ("", 80, "/"),
+        (".", 80, "/"),
+        (".host", 80, "/"),
+        ("a" * 70, 80, "/"),
+        ("10.0.0.1:31000", 80, "/"),
+        ("http://host", 80, "/"),
+        ("host\0", 80, "/"),
+        ("127.0.0.1", 0, "/"),
+        ("127.0.0.1", 65_536, "/"),
+        ("127.0.0.1", -1, "/"),
+        ("", 0, "/\ud800"),
+    ],
+)
+async def test_a_target_that_is_none_is_dead(protocol, address, port, path):
+    """Whatever an agent or a definition names: the prober goes on."""
+    asked = HealthProtocol(protocol)
+    check = evolve(CHECK, protocol=asked, address=address, port=port, path=path)
+    outcome = await probe(check, user_agent="test")
+    assert outcome.answer is Answer.DEAD
+    assert outcome.cause
+    is_https = asked is HealthProtocol.HTTPS
+    answer = await fetch(Request(address, port, path, is_https=is_https, timeout_s=20.0))
+    assert answer.status == 504
+    assert answer.body.strip()
 
 
 async def test_a_tcp_check_needs_no_more_than_a_connection():
