@@ -116,7 +116,7 @@ def normalise(wire: WireApp, base: GroupId, rules: SpecRules, problems: list[Pro
         tty=wire.tty,
         dependencies=_dependencies(wire, base),
         discovery=None if wire.discovery is None else _discovery(wire.discovery),
-        update=None if wire.update is None else _update(wire.update),
+        update=None if wire.update is None else _update(wire.update, problems),
         restart_policy=None if wire.restart_policy is None else _restart(wire.restart_policy),
     )
 
@@ -437,7 +437,14 @@ def _discovery(given: WireDiscovery) -> Discovery:
     )
 
 
-def _update(given: WireUpdate) -> UpdatePolicy:
+def _update(given: WireUpdate, problems: list[Problem]) -> UpdatePolicy:
+    canaries = given.canary_instances
+    if given.canary is not None:
+        if canaries not in {None, given.canary.instances}:
+            problems.append(
+                Problem("/update/canaryInstances", "must be what canary/instances says")
+            )
+        canaries = given.canary.instances
     return UpdatePolicy(
         order=None if not given.order else _enum(UpdateOrder, given.order, UpdateOrder.START_FIRST),
         max_parallel=given.max_parallel,
@@ -445,7 +452,7 @@ def _update(given: WireUpdate) -> UpdatePolicy:
         healthy_deadline_s=given.healthy_deadline_seconds,
         progress_deadline_s=given.progress_deadline_seconds,
         auto_revert=bool(given.auto_revert),
-        canary_instances=_or(given.canary_instances, 0),
+        canary_instances=_or(canaries, 0),
         auto_pause=bool(given.auto_pause),
     )
 

@@ -1,6 +1,6 @@
 """Describe the wire types as JSON Schema: the types that decode are the types that document.
 
-A null means "not given", so every field may be one. Unknown fields are allowed, as decoding
+A null means "not given", so every field may be one. Unknown fields are allowed where decoding
 allows them. Rules between fields are not told here: they are answered with 422.
 """
 
@@ -12,7 +12,7 @@ import attrs
 
 from scheduler.spec.groups import WireGroup
 from scheduler.spec.structure import camel
-from scheduler.spec.wire import Bound, WireApp
+from scheduler.spec.wire import CLOSED, Bound, WireApp
 
 Json = dict[str, Any]
 _NO_BOUND = Bound()
@@ -60,6 +60,8 @@ def _add(wire: type[Any], found: dict[str, Json]) -> None:
             required.append(field)
     if required:
         schema["required"] = required
+    if wire in CLOSED:
+        schema["additionalProperties"] = False
 
 
 def _field(hint: Any, bound: Bound, found: dict[str, Json]) -> Json:

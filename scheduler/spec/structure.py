@@ -23,7 +23,7 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn, override
 
 from scheduler.spec.problems import InvalidInput, Problem, at
-from scheduler.spec.wire import Bound, WireSecretRef, WireUnreachable
+from scheduler.spec.wire import CLOSED, Bound, WireSecretRef, WireUnreachable
 
 T = TypeVar("T")
 _INT64_MAX = 2**63 - 1
@@ -229,7 +229,11 @@ def _inspect(path: str, raw: Any, built: Any, problems: list[Problem], unknown: 
             problems.extend(_break_of(bound, value, at(path, name)))
         if value is not None:
             _descend(at(path, name), raw[name], value, problems, unknown)
-    unknown.extend(at(path, name) for name in raw if name not in known)
+    unread = [at(path, name) for name in raw if name not in known]
+    if type(built) in CLOSED:
+        problems.extend(Problem(one, "is no field that Egret knows") for one in unread)
+    else:
+        unknown.extend(unread)
 
 
 def _descend(path: str, raw: Any, value: Any, problems: list[Problem], unknown: list[str]) -> None:

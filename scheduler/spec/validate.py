@@ -26,6 +26,7 @@ from scheduler.core.app import (
 from scheduler.core.executors import EGRET_EXECUTOR
 from scheduler.spec.paths import RESERVED_LAST_SEGMENTS, ROOT, problem_of_path, segments_of
 from scheduler.spec.problems import Problem, at
+from scheduler.spec.rollouts import rollout_problems
 from scheduler.spec.rules import FEATURE_GPUS, SpecRules
 
 _Rule = Callable[[AppSpec, SpecRules], Iterable[Problem]]
@@ -501,4 +502,5 @@ _RULES: tuple[_Rule, ...] = (
     _unreachable,
     _labels,
     _discovery,
+    rollout_problems,
 )

@@ -374,6 +374,13 @@ class WireDiscovery:
 
 
 @frozen
+class WireCanary:
+    """A second spelling of ``canaryInstances``: ``"canary": {"instances": 1}``."""
+
+    instances: int | None = _kept(Bound(required=True, least=0, most=INT32_MAX))
+
+
+@frozen
 class WireUpdate:
     """Egret's extension ``update``."""
 
@@ -383,6 +390,7 @@ class WireUpdate:
     healthy_deadline_seconds: int | None = _whole(1)
     progress_deadline_seconds: int | None = _whole(1)
     auto_revert: bool | None = None
+    canary: WireCanary | None = None
     canary_instances: int | None = _whole()
     auto_pause: bool | None = None
 
@@ -395,6 +403,10 @@ class WireRestartPolicy:
     attempts: int | None = _whole()
     interval_seconds: int | None = _whole(1)
     delay_seconds: int | None = _whole()
+
+
+CLOSED: frozenset[type] = frozenset({WireUpdate, WireCanary, WireRestartPolicy})
+"""Objects that no client of Marathon sends: a field in them that nobody reads is a slip."""
 
 
 @frozen
