@@ -67,8 +67,8 @@ def _look_at_unproven(batch: Batch, key: str) -> None:
 
 
 def _look_at_brake(batch: Batch, _key: str) -> None:
-    for key in batch.world.brake.pass_time(batch.now_ms):
-        batch.world.wake_at(batch.now_ms, key)
+    world = batch.world
+    world.wake_all_at(batch.now_ms, world.brake.pass_time(batch.now_ms))
 
 
 def _look_at_held(batch: Batch, key: str) -> None:

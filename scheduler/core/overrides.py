@@ -32,7 +32,6 @@ def _release(batch: Batch, for_s: int) -> Answer:
         world.brake.take_back()
         return Released()
     until_ms = batch.now_ms + for_s * 1000
-    for key in world.brake.release(until_ms):
-        world.wake_at(batch.now_ms, key)
+    world.wake_all_at(batch.now_ms, world.brake.release(until_ms))
     world.wake_at(until_ms, Timer.BRAKE)
     return Released()

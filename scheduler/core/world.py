@@ -192,6 +192,11 @@ class World:
         """Ask for a look at ``key`` (an instance id, or what ``Timer`` lists) at ``at_ms``."""
         heapq.heappush(self._timers, (at_ms, key))
 
+    def wake_all_at(self, at_ms: int, keys: Iterable[str]) -> None:
+        """Ask for a look at each of ``keys``: those that the disaster brake lets go, say."""
+        for key in keys:
+            self.wake_at(at_ms, key)
+
     def pop_due(self, now_ms: int) -> Iterator[str]:
         """Yield the keys whose time has come, earliest first."""
         while self._timers and self._timers[0][0] <= now_ms:
