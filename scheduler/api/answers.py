@@ -128,9 +128,10 @@ ANSWERS: dict[str, Json] = {
         ("version", "deploymentId"), version=_TIME, deploymentId=_OPTIONAL_TEXT
     ),
     "Rehearsal": _object(
-        ("steps", "changes", "capacity"),
+        ("steps", "changes", "lockedBy", "capacity"),
         steps=_array(_STEP),
         changes=_array(_object(("app", "fields"), app=_TEXT, fields=_array(_ANYTHING))),
+        lockedBy=_array(_object(("id", "apps"), id=_TEXT, apps=_array(_TEXT))),
         capacity=_array(_CAPACITY),
     ),
     "Killed": {

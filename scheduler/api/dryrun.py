@@ -1,4 +1,4 @@
-"""Answer what a change would do: the steps, the fields that differ, the capacity on the way."""
+"""Answer what a change would do: the steps, the differences, who is in the way, the capacity."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -23,7 +23,7 @@ from scheduler.core.forecast import (
     forecast,
     forecast_removal,
 )
-from scheduler.core.ids import AppId, Version
+from scheduler.core.ids import AppId, DeploymentId, Version
 from scheduler.core.planning import CyclicDependenciesError, is_config_change, plan
 from scheduler.core.records import App, AppVersion
 from scheduler.core.rollout import Side
@@ -85,8 +85,22 @@ def _derive(derive: Callable[[World], Plan], world: World) -> tuple[Json, list[_
     body = {
         "steps": [step_json(step) for step in steps],
         "changes": [_difference(imagined, change) for change in changes],
+        "lockedBy": _locks(world, [change.app_id for change in changes]),
     }
     return body, list(_parts(imagined, changes, steps))
+
+
+def _locks(world: World, app_ids: list[AppId]) -> list[Json]:
+    """Name the deployments in the way, and the changes that wait for them, with what they hold."""
+    held: dict[DeploymentId, list[AppId]] = {}
+    for app_id in app_ids:
+        if app_id in world.locks:
+            held.setdefault(world.locks[app_id].deployment_id, []).append(app_id)
+    wanted = set(app_ids)
+    for queued in world.queued.values():
+        if apps := [app_id for app_id in queued.app_ids if app_id in wanted]:
+            held[queued.id] = apps
+    return [{"id": one, "apps": apps} for one, apps in held.items()]
 
 
 def _parts(imagined: World, changes: list[Change], steps: tuple[Step, ...]) -> Iterator[_Part]:

@@ -28,7 +28,7 @@ def diff(session: Session, ctx: click.Context, files: tuple[Path, ...]) -> None:
     """Show what `egret app deploy FILE...` would change; exit code 1 if anything."""
     apps = read_files(files)
     keep_instances(session.client, apps)
-    answer = put_apps(session.client, apps, Manner(), is_rehearsal=True)
+    answer = put_apps(session.client, apps, Manner(dry_run=True))
     changes = [one for one in objects(fields(answer.body).get("changes")) if one.get("fields")]
     if session.as_json:
         print_json(changes)

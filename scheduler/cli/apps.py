@@ -9,7 +9,7 @@ from scheduler.cli import app_diff, app_logs, deploy
 from scheduler.cli.client import app_path
 from scheduler.cli.failures import ExitCode, Failure
 from scheduler.cli.jsonvalues import fields, items, objects
-from scheduler.cli.manners import Manner, mannered
+from scheduler.cli.manners import DRY_RUN_HELP, Manner, mannered
 from scheduler.cli.outcomes import lines_of_deployment
 from scheduler.cli.output import (
     BAD,
@@ -167,7 +167,7 @@ def stop(session: Session, app_id: str, *, manner: Manner, wait: float | None) -
 def restart(session: Session, app_id: str, *, manner: Manner, wait: float | None) -> None:
     """Replace every task of an app, step by step."""
     answer = session.client.call("POST", app_path(app_id, "restart"), manner.params)
-    follow(session, answer, [app_id], wait, f"restarting {app_id}", queue=manner.queue)
+    follow(session, answer, [app_id], wait, f"restarting {app_id}", manner=manner)
 
 
 @command.command()
@@ -177,12 +177,16 @@ def restart(session: Session, app_id: str, *, manner: Manner, wait: float | None
     is_flag=True,
     help="Begin when a deployment that holds it is over, instead of overriding it.",
 )
+@click.option("--dry-run", is_flag=True, help=DRY_RUN_HELP)
 @waitable
 @connected
-def remove(session: Session, app_id: str, *, queue: bool, wait: float | None) -> None:
+def remove(
+    session: Session, app_id: str, *, queue: bool, dry_run: bool, wait: float | None
+) -> None:
     """Stop an app's tasks and forget the app, whatever deployment holds it."""
-    answer = session.client.call("DELETE", app_path(app_id), {"queue": "true"} if queue else None)
-    follow(session, answer, [app_id], wait, f"removing {app_id}", queue=queue)
+    manner = Manner(force=not queue, queue=queue, dry_run=dry_run)
+    answer = session.client.call("DELETE", app_path(app_id), manner.params)
+    follow(session, answer, [app_id], wait, f"removing {app_id}", manner=manner)
 
 
 @command.command()
@@ -232,4 +236,4 @@ def _change(
     method = "PUT" if "version" in change else "PATCH"
     params = {**manner.params, "strict": "true"}
     answer = session.client.call(method, app_path(app_id), params, change)
-    follow(session, answer, [app_id], wait, message, queue=manner.queue)
+    follow(session, answer, [app_id], wait, message, manner=manner)

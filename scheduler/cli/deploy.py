@@ -14,7 +14,6 @@ import click
 import orjson
 
 from scheduler.cli.client import Answer, Client, app_path
-from scheduler.cli.course import show_course
 from scheduler.cli.failures import ExitCode, Failure
 from scheduler.cli.manners import Manner, mannered
 from scheduler.cli.session import Session, connected
@@ -28,7 +27,6 @@ FILES = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILES)
 @mannered
-@click.option("--dry-run", is_flag=True, help="Change nothing; show how it would go.")
 @waitable
 @connected
 def deploy(
@@ -36,7 +34,6 @@ def deploy(
     files: tuple[Path, ...],
     *,
     manner: Manner,
-    dry_run: bool,
     wait: float | None,
 ) -> None:
     """Create or update the apps in FILEs: one app, an array of apps, or a group; - is stdin.
@@ -47,13 +44,9 @@ def deploy(
     """
     apps = read_files(files)
     keep_instances(session.client, apps)
-    if dry_run:
-        answer = put_apps(session.client, apps, manner, is_rehearsal=True)
-        show_course(session, answer)
-        return
     answer = put_apps(session.client, apps, manner)
     ids = [app["id"] for app in apps]
-    follow(session, answer, ids, wait, f"deploying {', '.join(ids)}", queue=manner.queue)
+    follow(session, answer, ids, wait, f"deploying {', '.join(ids)}", manner=manner)
 
 
 def read_files(files: Sequence[Path]) -> list[App]:
@@ -101,9 +94,7 @@ def _unwrapped(body: bytes) -> bytes:
     return body
 
 
-def put_apps(
-    client: Client, apps: Sequence[App], manner: Manner, *, is_rehearsal: bool = False
-) -> Answer:
+def put_apps(client: Client, apps: Sequence[App], manner: Manner) -> Answer:
     """Send definitions; fields that the scheduler does not know are an error.
 
     A rehearsal changes nothing and is answered with what would change.
@@ -112,8 +103,6 @@ def put_apps(
         Failure: refused, with every problem under the id of its app.
     """
     params = {"partialUpdate": "false", "strict": "true", **manner.params}
-    if is_rehearsal:
-        params["dryRun"] = "true"
     if len(apps) == 1:
         return client.call("PUT", app_path(apps[0]["id"]), params, apps[0])
     try:

@@ -99,7 +99,7 @@ def deploy(
     """
     group = read_group(file)
     others = removed_by(_put(session.client, group, {"dryRun": "true"}))
-    if others and not remove_others:
+    if others and not remove_others and not manner.dry_run:
         raise Failure(
             ExitCode.USAGE,
             f"{file} leaves out {len(others)} apps that run: they would be removed.",
@@ -187,7 +187,7 @@ def remove(
         )
     answer = client.call("DELETE", group_path(group_id), manner.params)
     message = f"removing group {group_id} with {len(apps)} apps"
-    follow(session, answer, apps, wait, message, queue=manner.queue)
+    follow(session, answer, apps, wait, message, manner=manner)
 
 
 def _follow(
@@ -197,7 +197,7 @@ def _follow(
     deployment_id, _ = deployment_of(answer)
     named = session.as_json and deployment_id is not None
     kept = _kept_by(session.client, str(deployment_id)) if named else []
-    follow(session, answer, kept, wait, message, queue=manner.queue)
+    follow(session, answer, kept, wait, message, manner=manner)
 
 
 def _kept_by(client: Client, deployment_id: str) -> list[str]:

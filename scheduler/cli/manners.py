@@ -1,4 +1,4 @@
-"""Say what to do about deployments in the way of a change: ``--force`` and ``--queue``."""
+"""Say how a change is to be made: ``--force``, ``--queue``, ``--dry-run``."""
 
 import functools
 from collections.abc import Callable
@@ -10,33 +10,44 @@ from attrs import frozen
 from scheduler.cli.failures import ExitCode, Failure
 
 QUEUE_HELP = "Begin when a deployment that is under way is over, instead of being refused."
+DRY_RUN_HELP = "Change nothing; show how it would go."
 
 
 @frozen
 class Manner:
-    """With neither, a change of what a deployment holds is refused."""
+    """With neither force nor queue, a change of what a deployment holds is refused."""
 
     force: bool = False
     queue: bool = False
+    dry_run: bool = False
 
     @property
     def params(self) -> dict[str, str]:
         """The parameters that say so to the API."""
         params = {"force": str(self.force).lower()}
-        return {**params, "queue": "true"} if self.queue else params
+        if self.queue:
+            params["queue"] = "true"
+        if self.dry_run:
+            params["dryRun"] = "true"
+        return params
+
+
+ACT = Manner()
+"""Do it, unless a deployment is in the way."""
 
 
 def mannered(command: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--force`` and ``--queue`` to a command; it gets ``manner``."""
+    """Add the three options to a command; it gets ``manner``."""
 
     @click.option("--force", is_flag=True, help="Override a deployment that is under way.")
     @click.option("--queue", is_flag=True, help=QUEUE_HELP)
+    @click.option("--dry-run", is_flag=True, help=DRY_RUN_HELP)
     @functools.wraps(command)
-    def run(*args: Any, force: bool, queue: bool, **kwargs: Any) -> None:
+    def run(*args: Any, force: bool, queue: bool, dry_run: bool, **kwargs: Any) -> None:
         if force and queue:
             raise Failure(
                 ExitCode.USAGE, "--force and --queue exclude each other: override it, or wait."
             )
-        command(*args, manner=Manner(force, queue), **kwargs)
+        command(*args, manner=Manner(force, queue, dry_run), **kwargs)
 
     return run

@@ -12,8 +12,10 @@ from rich.live import Live
 from rich.text import Text
 
 from scheduler.cli.client import Answer, Client
+from scheduler.cli.course import show_course
 from scheduler.cli.failures import ExitCode, Failure
 from scheduler.cli.jsonvalues import Fields, fields, objects
+from scheduler.cli.manners import ACT, Manner
 from scheduler.cli.outcomes import failure_of, is_under_way, outcome_of, progress_lines
 from scheduler.cli.output import print_json
 from scheduler.cli.session import Session
@@ -57,17 +59,22 @@ def follow(
     wait_s: float | None,
     message: str,
     *,
-    queue: bool = False,
+    manner: Manner = ACT,
 ) -> None:
     """Say what was accepted and, if wanted, wait until it is done.
 
-    With ``queue`` it may have to wait for its turn first; that is said, too.
+    What is queued may have to wait for its turn first; that is said, too. Of what was only
+    rehearsed it is shown how it would go.
 
     Raises:
         Failure: it was not done in time (5), or failed, was taken back or cancelled (1).
     """
+    if manner.dry_run:
+        show_course(session, answer)
+        return
     deployment_id, version = deployment_of(answer)
-    found = outcome_of(session.client, deployment_id) if queue and deployment_id else {}
+    may_wait = manner.queue and deployment_id is not None
+    found = outcome_of(session.client, str(deployment_id)) if may_wait else {}
     is_queued = found.get("outcome") == "queued"
     if not session.as_json:
         suffix = f" (deployment {deployment_id})" if deployment_id else ""
@@ -78,7 +85,7 @@ def follow(
         await_deployment(session.client, deployment_id, wait_s, quiet=session.as_json)
     if session.as_json:
         said = {"deploymentId": deployment_id, "version": version, "apps": list(app_ids)}
-        print_json({**said, "queued": is_queued} if queue else said)
+        print_json({**said, "queued": is_queued} if manner.queue else said)
     elif wait_s is not None:
         click.echo("done")
 

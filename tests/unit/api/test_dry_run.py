@@ -115,3 +115,16 @@ async def test_many_apps_get_fewer_points_each(egret, monkeypatch):
     (capacity,) = (await rehearse(egret, "POST", "/v2/apps/a/restart"))["capacity"]
     assert len(capacity["points"]) == 10
     assert capacity["pointsLeftOut"] == capacity["rounds"] + 2 - 10
+
+
+async def test_it_names_who_is_in_the_way_and_is_answered_all_the_same(egret):
+    await running(egret, "/b")
+    first = (await egret.deploy("/a")).headers["marathon-deployment-id"]
+    waits = await egret.http.patch("/v2/apps/a?queue=true", json={"cmd": "y"})
+    both = [{"id": "/a", "cmd": "z"}, {"id": "/b", "cmd": "z"}]
+    found = await rehearse(egret, "PATCH", "/v2/apps", both)
+    assert found["lockedBy"] == [
+        {"id": first, "apps": ["/a"]},
+        {"id": waits.json()["deploymentId"], "apps": ["/a"]},
+    ]
+    assert (await rehearse(egret, "PUT", "/v2/apps/b", {"cmd": "z"}))["lockedBy"] == []

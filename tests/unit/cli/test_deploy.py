@@ -174,7 +174,11 @@ REHEARSAL = {
             ]
         },
     ],
-    "changes": [{"app": name, "fields": []} for name in ("/web", "/same", "/fresh", "/gone")],
+    "changes": [
+        {"app": "/web", "fields": [{"field": "cmd"}, {"field": "env"}]},
+        *({"app": name, "fields": []} for name in ("/same", "/fresh", "/gone")),
+    ],
+    "lockedBy": [{"id": "d0", "apps": ["/web", "/gone"]}],
     "capacity": [
         a_capacity("/gone", 1, a_point(0, 2, 0, 2), a_point(1, 0, 0, 2), a_point(2, 0, 0, 0)),
         a_capacity(
@@ -182,13 +186,20 @@ REHEARSAL = {
             3,
             a_point(0, 10, 0, 10),
             a_point(2, 10, 1, 11, waits=True),
-            a_point(3, 8, 0, 12),
+            {**a_point(3, 8, 0, 12), "created": 1, "ended": 2},
             a_point(6, 0, 10, 10),
             mayStopFirst=True,
+            pointsLeftOut=2,
         ),
         a_capacity("/fresh", 3, a_point(0, 0, 0, 0), a_point(1, 0, 0, 3), a_point(2, 0, 3, 3)),
     ],
 }
+
+
+HELD = (
+    "/web, /gone: held by deployment d0;"
+    " this would have to wait for it (--queue) or override it (--force)"
+)
 
 
 def test_a_dry_run_says_how_many_serve_and_are_alive_on_the_way(
@@ -200,11 +211,23 @@ def test_a_dry_run_says_how_many_serve_and_are_alive_on_the_way(
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "/gone: 2 → 0 (removed) in 1 round; at least 0 serve, at most 2 alive",
+        "  now       2 serve, 2 alive",
+        "  round 1   0 serve, 2 alive",
+        "  then      0 serve, 0 alive",
         "/web: 10 → 10 of the new version in 5 rounds; at least 8 serve, at most 12 alive",
-        "  waits for `egret deployment promote` with 1 new serving beside 10 old",
         "  may stop one old instance first, if fixed ports are taken everywhere",
+        "  changes cmd, env",
+        "  now       10 old + 0 new serve, 10 alive",
+        "  round 2   10 old + 1 new serve, 11 alive; waits for `egret deployment promote`",
+        "  round 3   8 old + 0 new serve, 12 alive; 1 created, 2 ended",
+        "  then      0 old + 10 new serve, 10 alive",
+        "  2 rounds like these are left out",
         "/fresh: 0 → 3 in 1 round; at least 0 serve, at most 3 alive",
+        "  now       0 serve, 0 alive",
+        "  round 1   0 serve, 3 alive",
+        "  then      3 serve, 3 alive",
         "/same: nothing changes",
+        HELD,
     ]
     (put,) = [one for one in stub.asked if one.method == "PUT"]
     assert put.params["dryRun"] == "true"
@@ -218,3 +241,27 @@ def test_a_dry_run_as_json_is_what_the_scheduler_said(
     result = egret("app", "deploy", "--dry-run", "--json", "--wait", write(tmp_path, app))
     assert json.loads(result.stdout) == REHEARSAL
     assert [one.method for one in stub.asked] == ["PUT"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "change"),
+    [
+        ("PATCH", "/v2/apps/web", ["app", "scale", "web", "3"]),
+        ("PATCH", "/v2/apps/web", ["app", "stop", "web"]),
+        ("POST", "/v2/apps/web/restart", ["app", "restart", "web"]),
+        ("DELETE", "/v2/apps/web", ["app", "remove", "web"]),
+        ("PUT", "/v2/apps/web", ["app", "rollback", "web", "2026-01-01T00:00:00.000Z"]),
+        ("PUT", "/v2/groups/shop", ["group", "scale", "shop", "2"]),
+        ("DELETE", "/v2/groups/shop", ["group", "remove", "shop", "--yes"]),
+    ],
+)
+def test_every_change_can_be_rehearsed(
+    egret: Egret, stub: Stub, method: str, path: str, change: list[str]
+) -> None:
+    stub.on("GET", "/v2/groups/shop", 200, {"id": "/shop", "apps": []})
+    stub.on(method, path, 200, REHEARSAL)
+    result = egret(*change, "--dry-run", "--wait")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "/web: 10 → 10 of the new version" in result.stdout
+    (sent,) = [one.params["dryRun"] for one in stub.asked if one.method == method]
+    assert sent == "true"
