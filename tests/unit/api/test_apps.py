@@ -419,7 +419,8 @@ async def test_a_definition_with_open_ports_is_no_change_when_put_again(egret):
     await egret.http.put("/v2/apps//a?partialUpdate=false", json=body)
     assert egret.runtime.world.apps["/a"].version == version
     rehearsal = await egret.http.put("/v2/apps//a?partialUpdate=false&dryRun=true", json=body)
-    unchanged = {"steps": [], "changes": [{"app": "/a", "fields": []}], "capacity": []}
+    changes = [{"app": "/a", "fields": []}]
+    unchanged = {"steps": [], "changes": changes, "lockedBy": [], "capacity": []}
     assert rehearsal.json() == unchanged
 
 
