@@ -18,7 +18,12 @@ from scheduler.core.ids import AppId, DeploymentId, InstanceId
 from scheduler.core.reports import FUNNEL, Miss
 from scheduler.core.tally import Bucket
 from scheduler.core.targets import Target, target_of
-from scheduler.core.upkeep import is_held_up, launch_room_of
+from scheduler.core.upkeep import (
+    awaits_promotion,
+    is_held_up,
+    is_stop_first_held_up,
+    launch_room_of,
+)
 from scheduler.core.world import World
 
 
@@ -37,6 +42,8 @@ class Block(StrEnum):
     BRAKE = "brake"
     PROMOTION = "promotion"
     CONNECTION = "mesosConnection"
+    OTHER = "other"
+    """None of these. Never a guess: what it waits for has to be looked for."""
 
 
 @frozen
@@ -75,25 +82,24 @@ def _why(world: World, deployment: Deployment, action: Action, now_ms: int) -> B
     app_id = action.app_id
     if deployment.paused is not None:
         return BlockedBy(app_id, Block.PAUSED, deployment.paused)
-    target = target_of(world, app_id)
-    if target.version is None:
-        return _ending(world, app_id)
-    counts = _Counts(world, app_id, target)
     if not world.connected:
         return BlockedBy(app_id, Block.CONNECTION, "not subscribed to a Mesos master")
+    target = target_of(world, app_id)
+    if target.version is None:
+        return _ending(world, app_id) or _unexplained(app_id)
+    counts = _Counts(world, app_id, target)
     if counts.scheduled:
-        return _waiting(world, app_id, target, counts.scheduled, now_ms)
-    running = _running(app_id, counts)
-    if running is not None:
-        return running
-    if counts.doomed or counts.recycling:
-        return _ending(world, app_id)
-    if is_held_up(world, app_id, target):
-        message = "too much fails or is out of sight at once: nothing is replaced meanwhile"
-        return BlockedBy(app_id, Block.BRAKE, message, counts.old)
-    if counts.unreachable:
-        return _unreachable(world, app_id, counts.unreachable)
-    return BlockedBy(app_id, Block.PROMOTION, "the canaries serve and wait to be promoted")
+        waiting = _waiting(world, app_id, target, counts, now_ms)
+        if waiting is not None:
+            return waiting
+    return (
+        _running(app_id, counts)
+        or _ending(world, app_id)
+        or _held_up(world, app_id, target, counts, now_ms)
+        or _unreachable(world, app_id, counts.unreachable)
+        or _unapproved(world, app_id)
+        or _unexplained(app_id)
+    )
 
 
 class _Counts:
@@ -117,27 +123,37 @@ class _Counts:
         self.unreachable = [i for tally in tallies for i in tally.buckets[Bucket.UNREACHABLE]]
 
 
-def _waiting(world: World, app_id: AppId, target: Target, count: int, now_ms: int) -> BlockedBy:
-    """Say why instances that wait to be launched are not."""
-    version = target.config_version
+def _waiting(
+    world: World, app_id: AppId, target: Target, counts: _Counts, now_ms: int
+) -> BlockedBy | None:
+    """Say why instances that wait to be launched are not; None if others are in their way."""
+    version, count = target.config_version, counts.scheduled
     if is_delayed(world, app_id, version, now_ms):
         delay = world.delays[(app_id, version)]
         failure = world.failures.get(app_id)
-        last = f"; the last one: {failure.message}" if failure is not None else ""
+        is_its_own = failure is not None and failure.version == version
+        last = f"; the last one: {failure.message}" if failure and is_its_own else ""
         message = f"backing off after failures{last}"
         return BlockedBy(app_id, Block.BACKOFF, message, count, until_ms=delay.until_ms)
     if launch_room_of(world, app_id, version) <= 0:
-        ending = _ending(world, app_id)
-        return BlockedBy(app_id, Block.KILL, ending.message, ending.instances)
+        return None
+    if is_stop_first_held_up(world, app_id, target, now_ms):
+        message = "its fixed ports are taken, and too much fails or is out of sight to stop others"
+        return BlockedBy(app_id, Block.BRAKE, message, counts.old)
     report = world.reports.by_class.get((app_id, version))
     if report is None or not report.latest_processed:
-        return BlockedBy(app_id, Block.OFFERS, "no offer has come yet", count)
+        return BlockedBy(app_id, Block.OFFERS, "no offer was free for it yet", count)
     refusals = sorted(report.latest.items(), key=lambda item: (-item[1], FUNNEL.index(item[0])))
     nearest = report.nearest
-    message = f"{report.latest_processed} offers, none fits"
+    unfit = report.latest.total()
+    used = report.latest_processed - unfit
+    message = f"{unfit} offers, none fits"
+    if used:
+        rest = f"{unfit} did not fit" if unfit else "there were no more"
+        message = f"the latest offers took {used} of its tasks, {rest}"
     if nearest is not None:
         wanted = f"{nearest.wanted} wanted, {nearest.offered} offered"
-        message += f"; the nearest, {nearest.host}: {nearest.reason} ({wanted})"
+        message += f"; the nearest so far, {nearest.host}: {nearest.reason} ({wanted})"
     named = tuple((str(reason), number) for reason, number in refusals)
     return BlockedBy(app_id, Block.OFFERS, message, count, refusals=named, nearest=nearest)
 
@@ -154,8 +170,26 @@ def _running(app_id: AppId, counts: _Counts) -> BlockedBy | None:
     return None
 
 
-def _unreachable(world: World, app_id: AppId, ids: list[InstanceId]) -> BlockedBy:
+def _ending(world: World, app_id: AppId) -> BlockedBy | None:
+    """Name how many tasks are still being ended, if any."""
+    tallies = world.tallies.get(app_id, {}).values()
+    count = sum(t.count(Bucket.DOOMED) + t.count(Bucket.RECYCLING) for t in tallies)
+    return BlockedBy(app_id, Block.KILL, "tasks are being ended", count) if count else None
+
+
+def _held_up(
+    world: World, app_id: AppId, target: Target, counts: _Counts, now_ms: int
+) -> BlockedBy | None:
+    if not is_held_up(world, app_id, target, now_ms):
+        return None
+    message = "too much fails or is out of sight at once: nothing is replaced meanwhile"
+    return BlockedBy(app_id, Block.BRAKE, message, counts.old)
+
+
+def _unreachable(world: World, app_id: AppId, ids: list[InstanceId]) -> BlockedBy | None:
     """Say until when tasks out of sight are waited for, or that the disaster brake holds them."""
+    if not ids:
+        return None
     instances = [world.instances[instance_id] for instance_id in ids]
     deadlines = [
         deadline_of(one, world.spec_at(app_id, one.version), world.settings) for one in instances
@@ -168,8 +202,11 @@ def _unreachable(world: World, app_id: AppId, ids: list[InstanceId]) -> BlockedB
     return BlockedBy(app_id, Block.UNREACHABLE, message, len(ids), until_ms=until_ms)
 
 
-def _ending(world: World, app_id: AppId) -> BlockedBy:
-    """Name how many tasks are still being ended."""
-    tallies = world.tallies.get(app_id, {}).values()
-    count = sum(t.count(Bucket.DOOMED) + t.count(Bucket.RECYCLING) for t in tallies)
-    return BlockedBy(app_id, Block.KILL, "tasks are being ended", count)
+def _unapproved(world: World, app_id: AppId) -> BlockedBy | None:
+    if not awaits_promotion(world, app_id):
+        return None
+    return BlockedBy(app_id, Block.PROMOTION, "the canaries serve and wait to be promoted")
+
+
+def _unexplained(app_id: AppId) -> BlockedBy:
+    return BlockedBy(app_id, Block.OTHER, "not at its target, for none of the known reasons")

@@ -67,6 +67,7 @@ class Report:
     latest_processed: int = 0
     latest_at_ms: int = -1
     nearest: Miss | None = None
+    """The nearest miss since it began to wait, as its agent was offered last."""
     unused_offers: deque[tuple[Offer, Reason, int]] = field(
         factory=lambda: deque(maxlen=KEPT_OFFERS)
     )
@@ -87,7 +88,9 @@ class Report:
         self.latest[miss.reason] += 1
         if miss.reason is Reason.PORTS and self.ports_since_ms is None:
             self.ports_since_ms = now_ms
-        if self.nearest is None or miss.depth >= self.nearest.depth:
+        known = self.nearest
+        # What an agent lacked before says nothing any more once it lacks something else.
+        if known is None or known.host == miss.host or miss.depth >= known.depth:
             self.nearest = miss
         self.unused_offers.append((offer, miss.reason, now_ms))
 

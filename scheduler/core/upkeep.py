@@ -82,7 +82,7 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
     moves = decide(wanted=target.instances, bounds=bounds, new=sides[0], old=sides[1])
     replaced = _first(moves.end_old, old, spec, world, REPLACING_ORDER)
     why = "replaced by a newer version"
-    if not replaced and is_kept_out(batch, target, *sides):
+    if not replaced and is_kept_out(world, target, *sides, batch.now_ms):
         replaced = _in_the_way(world, target, bounds, sides, old)
         why = "stopped first: its fixed ports are needed by the newer version"
     if target.is_paused:
@@ -96,13 +96,27 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
         create(batch, app_id, target.config_version)
 
 
-def is_held_up(world: World, app_id: AppId, target: Target) -> bool:
+def is_held_up(world: World, app_id: AppId, target: Target, now_ms: int) -> bool:
     """Whether instances would be replaced now, if the disaster brake did not hold."""
-    if not world.brake.holds:
+    if not world.brake.holds or target.is_paused:
         return False
     new, old = sides_of(world, app_id, target)
     bounds = bounds_at(target.spec, new, old, is_promoted=target.is_promoted)
-    return decide(wanted=target.instances, bounds=bounds, new=new, old=old).end_old > 0
+    if decide(wanted=target.instances, bounds=bounds, new=new, old=old).end_old > 0:
+        return True
+    return is_stop_first_held_up(world, app_id, target, now_ms)
+
+
+def is_stop_first_held_up(world: World, app_id: AppId, target: Target, now_ms: int) -> bool:
+    """Whether an instance would be stopped now for its fixed ports, but for the disaster brake."""
+    if not world.brake.holds or target.is_paused:
+        return False
+    new, old = _sides(world, app_id, target)
+    sides = _side(new), _side(old, is_old=True)
+    if not is_kept_out(world, target, *sides, now_ms):
+        return False
+    bounds = bounds_at(target.spec, *sides, is_promoted=target.is_promoted)
+    return bool(_in_the_way(world, target, bounds, sides, old))
 
 
 def launch_room_of(world: World, app_id: AppId, version: Version) -> int:
@@ -167,12 +181,11 @@ def has_fixed_ports(spec: AppSpec) -> bool:
     return any(request.host_port for request in port_requests(spec))
 
 
-def is_kept_out(batch: Batch, target: Target, new: Side, old: Side) -> bool:
+def is_kept_out(world: World, target: Target, new: Side, old: Side, now_ms: int) -> bool:
     """Whether waiting new instances find their fixed ports taken on every agent that is left.
 
     Offers come one by one: until all agents had the time to make theirs, another may have room.
     """
-    world = batch.world
     assert target.version is not None
     if not old.active or not new.scheduled or not world.connected:
         return False
@@ -183,9 +196,9 @@ def is_kept_out(batch: Batch, target: Target, new: Side, old: Side) -> bool:
     going = new.doomed + new.recycling + old.doomed + old.recycling
     under_way = new.pending + new.unproven + new.unhealthy + going
     all_answered_ms = report.ports_since_ms + all_offers_ms(world)
-    if batch.now_ms < all_answered_ms or under_way:
+    if now_ms < all_answered_ms or under_way:
         return False
-    return not is_delayed(world, *key, batch.now_ms)
+    return not is_delayed(world, *key, now_ms)
 
 
 def all_offers_ms(world: World) -> int:

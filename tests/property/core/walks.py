@@ -267,6 +267,7 @@ class Walk(Game):
             UpdatePolicy(order=UpdateOrder.STOP_FIRST, min_healthy_s=5),
             UpdatePolicy(healthy_deadline_s=30, auto_revert=True),
             UpdatePolicy(progress_deadline_s=60, canary_instances=1),
+            UpdatePolicy(canary_instances=1, auto_pause=True),
         ]
         restarts = [
             RestartPolicy(RestartMode.NEVER),

@@ -114,7 +114,7 @@ def test_the_reason_of_a_failure_names_what_was_waited_for() -> None:
     game, _ = rolling(spec(update=evolve(PROGRESS, auto_revert=False)))
     game.wait_stepwise(601_000)
     paused = game.world.deployments[game.deployment_id].paused
-    assert paused == "/web made no progress for 600 s (offers: no offer has come yet)"
+    assert paused == "/web made no progress for 600 s (offers: no offer was free for it yet)"
 
 
 # ------------------------------------------------------- health that nobody saw
