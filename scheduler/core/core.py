@@ -59,6 +59,8 @@ _OF_THE_MASTER = SILENT | {TaskState.LOST, TaskState.DROPPED, TaskState.GONE}
 """States that the master tells in the place of an agent that is not there."""
 FORGOTTEN_AGENTS_MAX = 100
 """How many agents one step may forget: many may lose their last task at once."""
+LATE_MS = 10_000
+"""A deadline looked at so late may have been kept: the word of it may still wait to be handled."""
 SETTLE_ROUNDS_MAX = 1000
 """An app that is still not at rest after so many looks is a bug, not a busy app."""
 
@@ -96,7 +98,8 @@ def handle(batch: Batch, event: Event) -> None:  # noqa: C901, PLR0912 - the dis
             # updates decide, so there is nothing to do.
             pass
         case Tick():
-            pass
+            if event.late_ms >= LATE_MS:
+                _catch_up(batch)
         case (
             ChangeApps()
             | CancelDeployment()
@@ -260,6 +263,16 @@ def _forget_agents(batch: Batch) -> None:
             batch.delete(Kind.AGENT, agent_id)
     if world.vacated:
         world.wake_at(batch.now_ms, "")
+
+
+def _catch_up(batch: Batch) -> None:
+    """Condemn nothing for a time in which nothing could be decided: first hear what has become.
+
+    What was said meanwhile waits, perhaps behind much else; the rest is asked anew.
+    """
+    _be_patient(batch)
+    if batch.world.connected:
+        begin_round(batch)
 
 
 def _be_patient(batch: Batch) -> None:

@@ -148,6 +148,10 @@ class Deregistered:
 class Tick:
     """Time has passed: look at every deadline that is due."""
 
+    late_ms: int = 0
+    """How long the earliest of them has been due: nothing could be decided in that time, because
+    the store was away, the process stood still, or the clock was set forward."""
+
 
 # ------------------------------------------------------- commands of the API
 

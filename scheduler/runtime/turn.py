@@ -196,9 +196,8 @@ class Turns:
     def _drain(self, now_ms: int) -> Batch | None:
         batch = Batch(self.world, now_ms, self.rng)
         due_ms = self.world.next_due_ms
-        is_due = due_ms is not None and due_ms <= now_ms
-        if is_due:
-            self.steps.handle(batch, Tick())
+        if due_ms is not None and due_ms <= now_ms:
+            self.steps.handle(batch, Tick(late_ms=now_ms - due_ms))
         elif not len(self.inbox):
             return None
         started_s = self.stopwatch()

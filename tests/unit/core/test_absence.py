@@ -5,8 +5,8 @@ from attrs import evolve
 
 from scheduler.core import World, resume, settle
 from scheduler.core.app import HealthCheck, UnreachableStrategy, UpdatePolicy
-from scheduler.core.effects import Kill, Revive
-from scheduler.core.events import Disconnected
+from scheduler.core.effects import Kill, Reconcile, Revive
+from scheduler.core.events import Disconnected, Tick
 from scheduler.core.instance import CheckResult, Condition, Instance, TaskState
 from scheduler.core.records import Rollout
 from tests.unit.core.game import Game, effects_in, instance, spec, update
@@ -64,6 +64,38 @@ def test_a_lost_connection_is_no_silence_of_the_tasks(condition: Condition) -> N
     effects = game.wait_stepwise(HOUR_MS)
     assert not [effect for effect in effects if isinstance(effect, Kill)]
     assert game.world.instances[subject.id].task_id == subject.task_id
+
+
+@pytest.mark.parametrize("condition", WAITING_FOR_WORD)
+def test_a_time_in_which_nothing_was_decided_is_no_silence_of_the_tasks(
+    condition: Condition,
+) -> None:
+    """The store was away or the process stood still: what was said may wait behind much else."""
+    subject = instance(condition)
+    game = away_with(subject)
+    game.connect()
+    game.send(update(subject.task_id, subject.task_state or TaskState.STAGING, uuid=None))
+    game.now_ms += HOUR_MS
+    batch = game.send(Tick(late_ms=HOUR_MS))
+    assert effects_in(batch, Kill) == []
+    asked = [task_id for ask in effects_in(batch, Reconcile) for task_id, _ in ask.tasks]
+    assert asked == [subject.task_id]
+    batch = game.send(update(subject.task_id, TaskState.RUNNING))
+    assert effects_in(batch, Kill) == []
+    assert game.world.instances[subject.id].task_id == subject.task_id
+
+
+def test_a_time_in_which_nothing_was_decided_is_no_standstill_of_a_deployment() -> None:
+    app = evolve(APP, update=UpdatePolicy(progress_deadline_s=600))
+    game = Game()
+    game.connect()
+    game.upsert(app)
+    deployment_id = game.deployment_id
+    game.now_ms += HOUR_MS
+    game.send(Tick(late_ms=HOUR_MS - 600_000))
+    assert game.world.deployments[deployment_id].paused is None
+    game.wait(600_000)
+    assert game.world.deployments[deployment_id].paused
 
 
 def test_a_task_that_failed_its_checks_too_often_is_ended_whatever_else_it_has_missed() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scheduler.core.events import Disconnected
 from scheduler.runtime import InboxFull, Limits
 from scheduler.store import CommitUnknown, Fault, StaleEpoch, StoreUnavailable
-from tests.unit.runtime.toy import Rig, command, stored, update
+from tests.unit.runtime.toy import LATE_MS, Rig, command, stored, update
 
 
 @pytest.fixture
@@ -134,6 +134,21 @@ def test_time_alone_brings_a_batch_when_it_is_due(rig: Rig):
     assert rig.turns.next_due_ms == 50
     rig.turns.turn(50)
     assert set(rig.world.apps) == {"/tick"}
+
+
+def test_the_core_is_told_how_late_it_looks_at_the_time(rig: Rig):
+    """While a commit is repeated nothing is decided, though its time has come."""
+    faults(rig, Fault.UNAVAILABLE)
+    rig.inbox.post(update(1))
+    rig.turns.turn(0)
+    rig.world.wake_at(50, "key")
+    rig.committer.release()
+    rig.turns.turn(40)
+    rig.turns.turn(60_000)
+    rig.committer.release()
+    LATE_MS.clear()
+    rig.turns.turn(60_050)
+    assert LATE_MS == [60_000]
 
 
 def test_a_term_begins_with_what_was_under_way(rig: Rig):

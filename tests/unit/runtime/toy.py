@@ -39,7 +39,8 @@ def handle(batch: Batch, event: Event) -> None:
         case ChangeApps(request_id=number):
             batch.put(App(AppId(f"/{number}"), V1))
             batch.emit(Reply(number, Accepted(V1, None)))
-        case Tick():
+        case Tick(late_ms=late_ms):
+            LATE_MS.append(late_ms)
             list(batch.world.pop_due(batch.now_ms))
             batch.put(App(AppId("/tick"), V1))
         case _:
@@ -54,6 +55,8 @@ def resume(batch: Batch) -> None:
     batch.put(App(AppId("/resumed"), V1))
 
 
+LATE_MS: list[int] = []
+"""How late each look at the time was, as the core is told."""
 STEPS = Steps(handle, settle, resume)
 
 
