@@ -186,7 +186,6 @@ ANSWERS: dict[str, Json] = {
         paused=_OPTIONAL_TEXT,
         failed=_BOOLEAN,
         promoted=_BOOLEAN,
-        hasCanaries=_BOOLEAN,
         blockedBy=_array(_ANYTHING),
     ),
     "Queued": _object(

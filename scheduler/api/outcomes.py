@@ -62,22 +62,8 @@ def _running(world: World, deployment: Deployment, now_ms: int) -> Json:
         "revertedBy": None,
         "currentStep": current_step(deployment),
         "totalSteps": len(deployment.steps),
-        "hasCanaries": any(_has_canaries(world, one) for one in deployment.changes)
-        and deployment.reverts is None,
         **progress_json(world, deployment, now_ms),
     }
-
-
-def _has_canaries(world: World, change: Change) -> bool:
-    """Tell whether a change replaces instances by another definition, and by canaries first."""
-    if change.before is None or change.after is None:
-        return False
-    versions = world.versions[change.app_id]
-    before, after = versions[change.before], versions[change.after]
-    policy = after.spec.update
-    has_canaries = policy is not None and policy.canary_instances > 0
-    is_replaced = before.config_version != after.config_version
-    return has_canaries and is_replaced and not after.spec.is_single_instance
 
 
 def _finished(finished: Finished) -> Json:

@@ -1,7 +1,7 @@
 """Steer deployments, and say what has come of it: ``egret deployment pause``, ``cancel``, ….
 
-The scheduler accepts more than can have an effect (a promotion where there are no canaries), so
-each command looks at the deployment before and after, and says what is true of it then.
+The scheduler accepts what changes nothing (to pause what has failed, to cancel what has not begun),
+so each command looks at the deployment before or after, and says what is true of it then.
 """
 
 from urllib.parse import quote
@@ -70,19 +70,9 @@ def promote(session: Session, deployment_id: str) -> None:
     """Approve the canaries of a deployment: the other instances follow."""
     before = _look(session.client, deployment_id)
     answer = _ask(session.client, "POST", f"{deployment_id}/promote")
-    _say(session, answer, f"{deployment_id} {_promoted(deployment_id, before)}")
-
-
-def _promoted(deployment_id: str, before: Fields) -> str:
-    if not before.get("hasCanaries"):
-        return "has no canaries: nothing changes"
-    if before.get("promoted"):
-        return "was promoted already"
-    if before.get("paused"):
-        return f"is promoted; nothing follows until {_resume(deployment_id)}"
-    if any(block["reason"] == "promotion" for block in objects(before.get("blockedBy"))):
-        return "is promoted; the other instances follow"
-    return "is promoted before its canaries serve: the other instances do not wait for them"
+    waits = any(block["reason"] == "promotion" for block in objects(before.get("blockedBy")))
+    says = "the other instances follow" if waits else "the other instances do not wait for canaries"
+    _say(session, answer, f"{deployment_id} is promoted; {says}")
 
 
 def _end(client: Client, deployment_id: str, *, is_forced: bool) -> str:

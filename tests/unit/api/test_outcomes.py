@@ -79,23 +79,3 @@ async def test_an_unknown_one_is_not_found(egret):
     assert answer.json() == {
         "message": "Deployment nope is not known: it never was, or is not kept any more"
     }
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "has_canaries"),
-    [
-        ({}, {"cmd": "sleep 2"}, True),
-        ({}, {"instances": 5}, False),
-        ({"update": {}}, {"cmd": "sleep 2"}, False),
-    ],
-)
-async def test_whether_there_is_anything_to_promote_is_told(egret, before, after, has_canaries):
-    fields = {"instances": 3, "update": {"canaryInstances": 1}, **before}
-    created = await egret.deploy("/a", **fields)
-    first = created.headers["marathon-deployment-id"]
-    assert (await outcome(egret, first))["hasCanaries"] is False
-    await egret.run_tasks()
-    await egret.deployments_done()
-    answer = await egret.http.patch("/v2/apps/a", json=after)
-    shown = await outcome(egret, answer.json()["deploymentId"])
-    assert shown["hasCanaries"] is has_canaries

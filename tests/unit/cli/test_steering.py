@@ -17,7 +17,7 @@ FAILED = "/hello made no progress"
 
 
 def running(**changes: Any) -> dict[str, Any]:
-    plain = {"paused": None, "failed": False, "promoted": False, "hasCanaries": False}
+    plain = {"paused": None, "failed": False, "promoted": False}
     return an_outcome("running", **{**plain, **changes})
 
 
@@ -42,32 +42,13 @@ AWAITING = [{"app": "/hello", "reason": "promotion", "message": "the canaries se
         ("resume", running(paused=HAND), running(), "d1 goes on; its deadlines start afresh"),
         ("resume", failed(), running(), "d1 goes on; its deadlines start afresh"),
         ("resume", running(), running(), "d1 was not paused; its deadlines start afresh"),
+        ("promote", running(blockedBy=AWAITING), running(), "d1 is promoted; the other instances"),
         (
             "promote",
-            running(hasCanaries=True, blockedBy=AWAITING),
-            running(hasCanaries=True, promoted=True),
-            "d1 is promoted; the other instances follow",
+            running(),
+            running(),
+            "d1 is promoted; the other instances do not wait for canaries",
         ),
-        (
-            "promote",
-            running(hasCanaries=True),
-            running(hasCanaries=True, promoted=True),
-            "d1 is promoted before its canaries serve: the other instances do not wait for them",
-        ),
-        (
-            "promote",
-            running(hasCanaries=True, paused=HAND),
-            running(hasCanaries=True, paused=HAND, promoted=True),
-            "d1 is promoted; nothing follows until `egret deployment resume d1`",
-        ),
-        (
-            "promote",
-            running(hasCanaries=True, promoted=True),
-            running(hasCanaries=True, promoted=True),
-            "d1 was promoted already",
-        ),
-        ("promote", running(), running(promoted=True), "d1 has no canaries: nothing changes"),
-        ("promote", running(), an_outcome("done"), "d1 has no canaries: nothing changes"),
     ],
 )
 def test_steering_is_told_as_it_was(
