@@ -15,6 +15,7 @@ from scheduler.cli.waits import DEFAULT_WAIT_S, Progress, await_deployment, watc
 
 EXPLAINED = {"embed": "egret"}
 """Has deployments shown with what they wait for."""
+_NONE = "No deployment is under way."
 
 
 @click.group()
@@ -44,9 +45,7 @@ def list_deployments(session: Session) -> None:
         ]
         for one in deployments
     ]
-    print_table(
-        ["deployment", "for", "step", "now", "because"], rows, "No deployment is under way."
-    )
+    print_table(["deployment", "for", "step", "now", "because"], rows, _NONE)
 
 
 def _action(action: dict[str, Any]) -> str:
@@ -69,16 +68,17 @@ def watch_deployments(session: Session, deployment_id: str | None, *, timeout: f
     """Follow one deployment, or all that are under way, until they are done."""
     if deployment_id is not None:
         await_deployment(session.client, deployment_id, timeout, quiet=session.as_json)
+        seen = 1
     else:
-        _watch_all(session, timeout)
+        seen = _watch_all(session, timeout)
     if session.as_json:
         print_json({"done": True})
     else:
-        click.echo("done")
+        click.echo("done" if seen else _NONE)
 
 
-def _watch_all(session: Session, wait_s: float) -> None:
-    """Return when no deployment goes on any more and each that was seen is done.
+def _watch_all(session: Session, wait_s: float) -> int:
+    """Return when no deployment goes on any more and each that was seen is done; says how many.
 
     Raises:
         Failure: one is not.
@@ -99,6 +99,7 @@ def _watch_all(session: Session, wait_s: float) -> None:
     if undone:
         message = f"Of {len(seen)} deployments {len(undone)} did not come about."
         raise Failure(ExitCode.FAILED, message, *undone)
+    return len(seen)
 
 
 def _progress_of_all(session: Session, seen: dict[str, list[str]]) -> Progress:

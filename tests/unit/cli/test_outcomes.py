@@ -164,3 +164,9 @@ def test_watching_all_does_not_wait_for_what_has_failed_nor_for_what_is_queued_b
     assert "Of 2 deployments 2 did not come about." in result.stderr
     assert f"d1 has failed: {HELD}" in result.stderr
     assert "d2 is queued" in result.stderr
+
+
+def test_where_nothing_is_under_way_nothing_was_done(egret: Egret, stub: Stub) -> None:
+    stub.on("GET", "/v2/deployments", 200, [])
+    result = egret("deployment", "watch")
+    assert (result.exit_code, result.stdout) == (0, "No deployment is under way.\n")
