@@ -50,6 +50,9 @@ _SHORTEST_WAIT_S = 0.001
 _STORE_RETRY_S = 1.0
 """Between two tries to lead again while the store is away."""
 
+_MAKE_WAY_S = 1.0
+"""After an abdication, before campaigning again: others take less to see that they may lead."""
+
 _LAST_COMMIT_S = 5.0
 """Longest wait at the end for the commit that is under way."""
 
@@ -139,6 +142,7 @@ class Runtime:
         self._term_over: asyncio.Future[None] | None = None
         self._is_stopping = False
         self._has_led = False
+        self._has_abdicated = False
 
     # -------------------------------------------------------------- assembly
 
@@ -232,7 +236,8 @@ class Runtime:
         self._end_term(None)
 
     def abdicate(self) -> None:
-        """Give up the lead and campaign again: another scheduler may come first."""
+        """Give up the lead and campaign again, after all others had the time to come first."""
+        self._has_abdicated = True
         self._end_term(None)
 
     def fail(self, error: BaseException) -> None:
@@ -265,6 +270,7 @@ class Runtime:
                     if not isinstance(elected, Elected):
                         break
                     await self._lead(elected.epoch)
+                    await self._make_way()
                 except StoreUnavailable as error:
                     if not self._has_led:
                         raise
@@ -274,6 +280,15 @@ class Runtime:
             self.leadership.enter(Station.STOPPED)
             await self._after_store_work(self._store.close)
             self._store_thread.shutdown(wait=False)
+
+    async def _make_way(self) -> None:
+        """After an abdication: let another scheduler lead, if there is one that waits."""
+        if not self._has_abdicated or self._is_stopping:
+            return
+        self._has_abdicated = False
+        self.leadership.enter(Station.CAMPAIGNING)
+        await self._on_store_thread(self._store.resign)
+        await asyncio.sleep(_MAKE_WAY_S)
 
     async def _campaign(self) -> Elected | Lost:
         if self.leadership.station is not Station.CAMPAIGNING:
@@ -492,8 +507,16 @@ class Runtime:
 
 
 def _refuse_lost_identity(world: World) -> None:
-    """Refuse to lead with tasks but no framework id: a new one would orphan every task."""
-    if world.framework is None and any(
-        instance.condition.has_task for instance in world.instances.values()
-    ):
-        raise CorruptState("there are tasks in the store, but no framework id")
+    """Refuse to lead with traces of launches but no framework id: a new one would orphan the tasks.
+
+    An instance that waits, or an end that is remembered, proves as much as a task: nothing is
+    launched before the id is stored, and others may run that we do not know of.
+    """
+    if world.framework is not None:
+        return
+    launched = sum(one.incarnation > 0 for one in world.instances.values()) + len(world.ended)
+    if launched:
+        raise CorruptState(
+            f"the store has no framework id, but {launched} records of tasks launched under one; "
+            "restore it from a backup, or the tasks that run would be orphaned"
+        )

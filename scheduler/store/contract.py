@@ -72,6 +72,10 @@ class Store(Protocol):
         """
         ...
 
+    def resign(self) -> None:
+        """Let another scheduler lead; ``campaign`` may follow, ``load`` and ``commit`` may not."""
+        ...
+
     def load(self) -> Iterable[Record]:
         """Read every record, by kind in the order of ``Kind``, then by key.
 

@@ -42,6 +42,9 @@ class MemoryStore:
         self._epoch += 1
         return Elected(Epoch(self._epoch))
 
+    def resign(self) -> None:
+        """Do nothing: whoever campaigns is elected anyway."""
+
     def load(self) -> Iterator[Record]:
         """Read every record, by kind, then by key."""
         order = list(Kind)

@@ -60,20 +60,31 @@ class SqliteStore:
         self._database: sqlite3.Connection | None = None
         self._lock_fd: int | None = None
         self._closing = threading.Event()
+        self._in_use = threading.Lock()
+        """Held while the file is opened or closed: ``close`` may come from another thread."""
 
     # ------------------------------------------------------------- leadership
 
     def campaign(self) -> Elected | Lost:
         """Wait for the lock, check the file, and begin a new epoch."""
-        self._let_go()
+        self.resign()
         if not self._wait_for_lock():
             return Lost()
-        try:
-            database = self._database = self._open()
-            return Elected(self._begin_epoch(database))
-        except BaseException:
+        with self._in_use:
+            if self._closing.is_set():
+                self._let_go()
+                return Lost()
+            try:
+                database = self._database = self._open()
+                return Elected(self._begin_epoch(database))
+            except BaseException:
+                self._let_go()
+                raise
+
+    def resign(self) -> None:
+        """Close the file and let go of the lock; those who wait look every 0.2 s."""
+        with self._in_use:
             self._let_go()
-            raise
 
     def _wait_for_lock(self) -> bool:
         said = False
@@ -288,7 +299,7 @@ class SqliteStore:
     def close(self) -> None:
         """Close the file and let another scheduler lead. Ends a waiting ``campaign``."""
         self._closing.set()
-        self._let_go()
+        self.resign()
 
     def _let_go(self) -> None:
         database, self._database = self._database, None

@@ -243,7 +243,7 @@ class Simulation:
         until_ms = self.clock.now_ms + self.faults.rng.randint(1_000, 5_000)
         if leader is None or not leader.is_alive or not self.faults.strike("a record is spoilt"):
             return
-        has_tasks = any(i.condition.has_task for i in self.ledger.instances.values())
+        has_tasks = any(i.incarnation > 0 for i in self.ledger.instances.values())
         damage = self.store.spoil(self.faults.rng, has_tasks=has_tasks)
         self.trace.note("life", f"{damage}")
         leader.die()

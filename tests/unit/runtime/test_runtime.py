@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -12,8 +13,8 @@ from scheduler.core.app import AppSpec, HealthCheck
 from scheduler.core.effects import Accepted, DeploymentStarted, Fact, Refusal, Rejected
 from scheduler.core.events import ChangeApps, ReleaseBrake, Subscribed, Upsert
 from scheduler.core.ids import AppId, Epoch, FrameworkId, InstanceId, RequestId
-from scheduler.core.instance import CheckResult, Condition, Goal
-from scheduler.core.records import App, AppVersion, Framework, put
+from scheduler.core.instance import CheckResult, Condition, Goal, Instance
+from scheduler.core.records import App, AppVersion, Entity, Framework, put
 from scheduler.core.settings import Settings
 from scheduler.runtime import Changes, NotLeader, Runtime, Station, Surroundings, Term
 from scheduler.spec import decode_spec, encode_spec
@@ -23,6 +24,8 @@ from scheduler.store import (
     Elected,
     Fault,
     MemoryStore,
+    SqliteStore,
+    Store,
     StoreUnavailable,
 )
 from scheduler.telemetry import Bus, Metrics
@@ -56,7 +59,7 @@ class Recorder:
 class Lifetime:
     """One process's runtime."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: Store) -> None:
         self.bus = Bus()
         self.metrics = Metrics()
         self.runtime = Runtime(
@@ -256,6 +259,27 @@ async def test_a_store_that_is_away_when_we_want_to_lead_again_is_waited_for(
     assert WEB in life.runtime.world.apps
 
 
+async def test_who_abdicates_makes_way_for_who_waits_and_else_leads_again(tmp_path: Path):
+    def new_life() -> Lifetime:
+        return Lifetime(SqliteStore(tmp_path / "db", Codec(encode_spec, decode_spec)))
+
+    first = new_life()
+    await first.until(Station.SUBSCRIBING)
+    first.runtime.abdicate()
+    await first.until(Station.CAMPAIGNING)
+    await first.until(Station.SUBSCRIBING)
+    assert first.runtime.epoch == 2
+    second = new_life()
+    await second.until(Station.CAMPAIGNING)
+    first.runtime.abdicate()
+    await second.until(Station.SUBSCRIBING)
+    assert second.runtime.epoch == 3
+    assert first.runtime.leadership.station is Station.CAMPAIGNING
+    await second.end()
+    await first.until(Station.SUBSCRIBING)
+    await first.end()
+
+
 async def test_a_store_that_is_away_at_the_start_is_an_error(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ):
@@ -277,8 +301,19 @@ async def test_nothing_is_answered_after_the_end(life: Lifetime):
         await life.runtime.read_barrier(1)
 
 
-async def test_tasks_without_a_framework_id_are_no_reason_to_make_a_new_one(store: MemoryStore):
-    """Invariant S13."""
+@pytest.mark.parametrize(
+    "trace",
+    [
+        FULL_INSTANCE,
+        Instance(FULL_INSTANCE.id, FULL_INSTANCE.app_id, FULL_INSTANCE.version, incarnation=1),
+        SAMPLES["ended"],
+    ],
+    ids=["a task", "an instance that waits again", "a task that has ended"],
+)
+async def test_tasks_without_a_framework_id_are_no_reason_to_make_a_new_one(
+    store: MemoryStore, trace: Entity
+):
+    """Invariant S13: whatever shows that something was launched shows that there was an id."""
     elected = store.campaign()
     assert isinstance(elected, Elected)
     version = FULL_INSTANCE.version
@@ -286,7 +321,7 @@ async def test_tasks_without_a_framework_id_are_no_reason_to_make_a_new_one(stor
     entities = (
         AppVersion(spec, version, version, version),
         App(spec.id, version),
-        FULL_INSTANCE,
+        trace,
     )
     store.commit(elected.epoch, list(map(put, entities)))
     life = Lifetime(store)
