@@ -16,6 +16,7 @@ from scheduler.cli.output import (
     GOOD,
     WAITING,
     age_of,
+    counted,
     print_json,
     print_table,
 )
@@ -116,10 +117,15 @@ def show(session: Session, app_id: str) -> None:
     click.echo(f"  resources  {app['cpus']} cpus, {app['mem']} MiB, {app.get('disk', 0)} MiB disk")
     click.echo(f"  runs       {_what(app)}")
     click.echo(f"  version    {app.get('version')}")
-    for deployment in app.get("deployments", []):
-        for line in lines_of_deployment(session.client, deployment["id"], app_id):
-            click.echo(f"  {line}")
-    for reason in reasons_of(session.client, {app_id}):
+    lines = [
+        line
+        for deployment in app.get("deployments", [])
+        for line in lines_of_deployment(session.client, deployment["id"], app_id)
+    ]
+    for line in lines:
+        click.echo(f"  {line}")
+    # A deployment's reasons say it already.
+    for reason in [] if lines else reasons_of(session.client, {app_id}):
         click.echo(f"  waiting    {reason.removeprefix(f'{app_id}: ')}")
     failure = app.get("lastTaskFailure")
     if failure:
@@ -145,7 +151,7 @@ def scale(
     session: Session, app_id: str, instances: int, *, manner: Manner, wait: float | None
 ) -> None:
     """Run this many instances of an app."""
-    message = f"scaling {app_id} to {instances} instances"
+    message = f"scaling {app_id} to {counted(instances, 'instance')}"
     _change(session, app_id, {"instances": instances}, message, manner=manner, wait=wait)
 
 

@@ -4,7 +4,7 @@ import click
 
 from scheduler.cli.client import Answer
 from scheduler.cli.jsonvalues import Fields, fields, objects
-from scheduler.cli.output import print_json
+from scheduler.cli.output import counted, print_json
 from scheduler.cli.session import Session
 
 _VERBS = {"RestartApplication": " of the new version", "StopApplication": " (removed)"}
@@ -63,7 +63,7 @@ def _lines_of_app(capacity: Fields, action: str) -> list[str]:
     lines = [
         (
             f"{capacity['app']}: {before} → {after}{_VERBS.get(action, '')}"
-            f" in {rounds} round{'' if rounds == 1 else 's'};"
+            f" in {counted(rounds, 'round')};"
             f" at least {fewest} serve, at most {most} alive"
         )
     ]

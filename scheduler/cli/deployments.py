@@ -39,13 +39,19 @@ def list_deployments(session: Session) -> None:
         [
             one["id"],
             age_of(one.get("version")),
-            f"{one['currentStep']}/{one['totalSteps']}",
+            _step(one),
             ", ".join(_action(action) for action in one.get("currentActions", [])) or "-",
             "; ".join(blocks_of(fields(one.get("egret")))) or "-",
         ]
         for one in deployments
     ]
     print_table(["deployment", "for", "step", "now", "because"], rows, _NONE)
+
+
+def _step(deployment: dict[str, Any]) -> str:
+    if "queuedAt" in fields(deployment.get("egret")):
+        return "queued"
+    return f"{deployment['currentStep']}/{deployment['totalSteps']}"
 
 
 def _action(action: dict[str, Any]) -> str:

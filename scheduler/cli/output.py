@@ -53,6 +53,11 @@ def make_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> 
     return table
 
 
+def counted(number: int, noun: str) -> str:
+    """Give a number with its noun: ``1 instance``, ``2 instances``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def age_of(timestamp: str | None, now: datetime | None = None) -> str:
     """Say how long ago a moment was: ``42s``, ``3m``, ``5h``, ``2d``; ``-`` for none."""
     if not timestamp:

@@ -7,7 +7,7 @@ from scheduler.cli.client import Client, app_path
 from scheduler.cli.failures import ExitCode, Failure
 from scheduler.cli.jsonvalues import Fields, fields, items, objects
 from scheduler.cli.outcomes import path_of
-from scheduler.cli.output import BAD, GOOD, WAITING, age_of, print_json, print_table
+from scheduler.cli.output import BAD, GOOD, WAITING, age_of, counted, print_json, print_table
 from scheduler.cli.session import APP_ID, Session, connected
 from scheduler.cli.waits import deployment_of
 
@@ -122,8 +122,8 @@ def _report_scaling(client: Client, deployment_id: str) -> None:
     """Say how many instances of each app are wanted now."""
     for change in objects(fields(client.find(path_of(deployment_id))).get("changes")):
         version = client.find(app_path(change["app"], "versions", str(change["after"])))
-        wanted = fields(version).get("instances")
-        click.echo(f"{change['app']}: {wanted} instances wanted now (deployment {deployment_id})")
+        wanted = counted(fields(version).get("instances", 0), "instance")
+        click.echo(f"{change['app']}: {wanted} wanted now (deployment {deployment_id})")
 
 
 def _names(wanted: str, task_id: str) -> bool:

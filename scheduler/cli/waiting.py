@@ -6,7 +6,7 @@ import click
 
 from scheduler.cli.client import Client
 from scheduler.cli.jsonvalues import Fields, fields, objects
-from scheduler.cli.output import age_of, print_json, print_table
+from scheduler.cli.output import age_of, counted, print_json, print_table
 from scheduler.cli.session import Session, connected
 
 _PARAMS = {"embed": "nearestMiss"}
@@ -66,7 +66,7 @@ def _block(block: Fields) -> str:
     count = block.get("instances", 0)
     text = str(block["message"]).removeprefix("waits ")
     if count:
-        text = f"{count} instance{'' if count == 1 else 's'}: {text}"
+        text = f"{counted(count, 'instance')}: {text}"
     until = block.get("until")
     return f"{text}, until {until}" if until else text
 

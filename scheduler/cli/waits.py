@@ -117,7 +117,7 @@ def await_deployment(client: Client, deployment_id: str, wait_s: float, *, quiet
         wait_s,
         quiet=quiet,
         what=f"Deployment {deployment_id}",
-        advice=lambda: [*reasons_of(client, apps_of(found[0])), goes_on(deployment_id)],
+        advice=lambda: [*reasons_of(client, unexplained_in(found[0])), goes_on(deployment_id)],
     )
     failure = failure_of(client, found[0])
     if failure is not None:
@@ -130,9 +130,10 @@ def goes_on(deployment_id: str) -> str:
     return "It goes on; {} follows it, {} ends it.".format(*verbs)
 
 
-def apps_of(found: Fields) -> set[str]:
-    """Name the apps that a deployment changes."""
-    return {change["app"] for change in objects(found["changes"])}
+def unexplained_in(found: Fields) -> set[str]:
+    """Name the apps of a deployment of which it does not say itself what they wait for."""
+    explained = {block["app"] for block in objects(found.get("blockedBy"))}
+    return {change["app"] for change in objects(found["changes"])} - explained
 
 
 def watch(

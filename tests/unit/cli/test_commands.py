@@ -238,7 +238,7 @@ def test_killing_with_scale_says_what_is_killed_and_how_many_are_left(
     stub.on("GET", "/v2/apps/hello/versions/v", 200, an_app(instances=1))
     result = egret("task", "kill", "--scale", "hello.instance-1", "hello.instance-9")
     assert result.stdout.splitlines() == [
-        "/hello: 1 instances wanted now (deployment d1)",
+        "/hello: 1 instance wanted now (deployment d1)",
         "killing hello.instance-1._app.1",
     ]
     assert result.exit_code == 6

@@ -127,3 +127,11 @@ def test_killing_tasks_cannot_wait(egret: Egret, stub: Stub) -> None:
     result = egret("task", "kill", "--scale", "hello.instance-1._app.1")
     assert result.exit_code == 4
     assert "--queue" not in result.stderr
+
+
+def test_what_waits_is_listed_as_queued(egret: Egret, stub: Stub) -> None:
+    waits = {"queuedAt": "2026-01-01T00:00:00.000Z", "blockedBy": [BLOCK]}
+    one = {"id": "d1", "currentStep": 0, "totalSteps": 0, "affectedApps": ["/hello"]}
+    stub.on("GET", "/v2/deployments", 200, [{**one, "egret": waits}])
+    line = egret("deployment", "list").stdout.splitlines()[1]
+    assert line.split()[:3] == ["d1", "-", "queued"]
