@@ -7,8 +7,6 @@ from scheduler.cli.jsonvalues import Fields, fields, objects
 from scheduler.cli.output import counted, print_json
 from scheduler.cli.session import Session
 
-_VERBS = {"RestartApplication": " of the new version", "StopApplication": " (removed)"}
-"""What is said of the instances at the end, by the action of the plan."""
 _DETAILED_MAX = 5
 """Of a plan with more apps the rounds are not shown: `--json` has them."""
 
@@ -25,28 +23,31 @@ def show_course(session: Session, answer: Answer) -> None:
 
 def lines_of(rehearsal: Fields) -> list[str]:
     """Give the lines: apps in the order of the steps, then those that stay as they are."""
-    actions = {
-        (number, action.get("app")): str(action.get("action"))
-        for number, step in enumerate(objects(rehearsal.get("steps")), start=1)
-        for action in objects(step.get("actions"))
-    }
-    fields_of = {
+    removed, replaced = _apps_to(rehearsal, "Stop"), _apps_to(rehearsal, "Restart")
+    changed = {
         change["app"]: [str(one["field"]) for one in objects(change.get("fields"))]
         for change in objects(rehearsal.get("changes"))
     }
     capacities = objects(rehearsal.get("capacity"))
+    is_stepwise = len({capacity["step"] for capacity in capacities}) > 1
     lines: list[str] = []
-    moved: set[str] = set()
     for capacity in capacities:
-        moved.add(capacity["app"])
-        lines += _lines_of_app(capacity, actions.get((capacity["step"], capacity["app"]), ""))
-        if changed := fields_of.get(capacity["app"]):
-            lines.append(f"  changes {', '.join(changed)}")
+        app_id, names = capacity["app"], changed.get(capacity["app"], [])
+        # An app that comes or goes has all its fields changed, its id as well.
+        is_other = "id" in names
+        what = " of the new version" if app_id in replaced else " (new)" if is_other else ""
+        head = _head(capacity, " (removed)" if app_id in removed else what)
+        lines.append(f"step {capacity['step']}: {head}" if is_stepwise else head)
+        if capacity.get("mayStopFirst"):
+            lines.append("  may stop one old instance first, if fixed ports are taken everywhere")
+        if names and not is_other:
+            lines.append(f"  changes {', '.join(names)}")
         if len(capacities) <= _DETAILED_MAX:
             lines += [f"  {line}" for line in _points(objects(capacity.get("points")))]
             if left := capacity.get("pointsLeftOut", 0):
                 lines.append(f"  {left} rounds like these are left out")
-    lines += [f"{app_id}: nothing changes" for app_id in fields_of if app_id not in moved]
+    moved = {capacity["app"] for capacity in capacities}
+    lines += [f"{app_id}: nothing changes" for app_id in changed if app_id not in moved]
     return lines + [
         f"{', '.join(lock['apps'])}: held by deployment {lock['id']}; this would have to wait"
         " for it (--queue) or override it (--force)"
@@ -54,22 +55,20 @@ def lines_of(rehearsal: Fields) -> list[str]:
     ]
 
 
-def _lines_of_app(capacity: Fields, action: str) -> list[str]:
+def _apps_to(rehearsal: Fields, verb: str) -> set[str]:
+    actions = (one for step in objects(rehearsal.get("steps")) for one in objects(step["actions"]))
+    return {str(one.get("app")) for one in actions if one.get("action") == f"{verb}Application"}
+
+
+def _head(capacity: Fields, what: str) -> str:
     points = objects(capacity.get("points"))
     before, after = _serving(points[0]), _serving(points[-1])
-    rounds = capacity["rounds"]
     fewest = min(_serving(point) for point in points)
     most = max(point["alive"] for point in points)
-    lines = [
-        (
-            f"{capacity['app']}: {before} → {after}{_VERBS.get(action, '')}"
-            f" in {counted(rounds, 'round')};"
-            f" at least {fewest} serve, at most {most} alive"
-        )
-    ]
-    if capacity.get("mayStopFirst"):
-        lines.append("  may stop one old instance first, if fixed ports are taken everywhere")
-    return lines
+    return (
+        f"{capacity['app']}: {before} → {after}{what} in {counted(capacity['rounds'], 'round')};"
+        f" at least {fewest} serve, at most {most} alive"
+    )
 
 
 def _points(points: list[Fields]) -> list[str]:

@@ -178,7 +178,7 @@ def remove(
     """Stop every app in a group, and forget them and the group."""
     client = session.client
     apps = [app["id"] for app in _apps_in(fields(client.get(group_path(group_id), _EMBED)))]
-    if not yes:
+    if not yes and not manner.dry_run:
         raise Failure(
             ExitCode.USAGE,
             f"This removes group {group_id} with {len(apps)} apps.",

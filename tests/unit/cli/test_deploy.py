@@ -176,7 +176,11 @@ REHEARSAL = {
     ],
     "changes": [
         {"app": "/web", "fields": [{"field": "cmd"}, {"field": "env"}]},
-        *({"app": name, "fields": []} for name in ("/same", "/fresh", "/gone")),
+        {"app": "/same", "fields": []},
+        *(
+            {"app": one, "fields": [{"field": "cmd"}, {"field": "id"}]}
+            for one in ("/fresh", "/gone")
+        ),
     ],
     "lockedBy": [{"id": "d0", "apps": ["/web", "/gone"]}],
     "capacity": [
@@ -210,11 +214,11 @@ def test_a_dry_run_says_how_many_serve_and_are_alive_on_the_way(
     result = egret("app", "deploy", "--dry-run", write(tmp_path, app))
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "/gone: 2 → 0 (removed) in 1 round; at least 0 serve, at most 2 alive",
+        "step 1: /gone: 2 → 0 (removed) in 1 round; at least 0 serve, at most 2 alive",
         "  now       2 serve, 2 alive",
         "  round 1   0 serve, 2 alive",
         "  then      0 serve, 0 alive",
-        "/web: 10 → 10 of the new version in 5 rounds; at least 8 serve, at most 12 alive",
+        "step 3: /web: 10 → 10 of the new version in 5 rounds; at least 8 serve, at most 12 alive",
         "  may stop one old instance first, if fixed ports are taken everywhere",
         "  changes cmd, env",
         "  now       10 old + 0 new serve, 10 alive",
@@ -222,7 +226,7 @@ def test_a_dry_run_says_how_many_serve_and_are_alive_on_the_way(
         "  round 3   8 old + 0 new serve, 12 alive; 1 created, 2 ended",
         "  then      0 old + 10 new serve, 10 alive",
         "  2 rounds like these are left out",
-        "/fresh: 0 → 3 in 1 round; at least 0 serve, at most 3 alive",
+        "step 3: /fresh: 0 → 3 (new) in 1 round; at least 0 serve, at most 3 alive",
         "  now       0 serve, 0 alive",
         "  round 1   0 serve, 3 alive",
         "  then      3 serve, 3 alive",
@@ -252,7 +256,7 @@ def test_a_dry_run_as_json_is_what_the_scheduler_said(
         ("DELETE", "/v2/apps/web", ["app", "remove", "web"]),
         ("PUT", "/v2/apps/web", ["app", "rollback", "web", "2026-01-01T00:00:00.000Z"]),
         ("PUT", "/v2/groups/shop", ["group", "scale", "shop", "2"]),
-        ("DELETE", "/v2/groups/shop", ["group", "remove", "shop", "--yes"]),
+        ("DELETE", "/v2/groups/shop", ["group", "remove", "shop"]),
     ],
 )
 def test_every_change_can_be_rehearsed(
