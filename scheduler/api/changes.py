@@ -15,8 +15,8 @@ from scheduler.api.errors import ApiError, no_app, refused
 from scheduler.core.app import AppSpec
 from scheduler.core.effects import Accepted, Answer, Killed, Refusal, Rejected, Released
 from scheduler.core.events import ChangeApps, Command, Removal, Upsert
+from scheduler.core.group import Group
 from scheduler.core.ids import AppId, GroupId, RequestId, Version
-from scheduler.core.records import Group
 from scheduler.core.times import format_ms, parse_ms
 from scheduler.core.world import World
 from scheduler.spec import InvalidInput, Problem, canonical_path, problem_of_path

@@ -24,8 +24,8 @@ from scheduler.api.errors import ApiError
 from scheduler.api.replies import deployment_response, json_response
 from scheduler.api.tree import Tree, implied_groups, problem_of_names
 from scheduler.core.events import Removal, Upsert
+from scheduler.core.group import Group
 from scheduler.core.ids import AppId, GroupId, Version
-from scheduler.core.records import Group
 from scheduler.core.world import World
 from scheduler.spec import (
     ROOT,

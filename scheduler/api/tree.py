@@ -2,8 +2,8 @@
 
 from collections.abc import Container, Iterable, Iterator
 
+from scheduler.core.group import Group
 from scheduler.core.ids import AppId, GroupId, Version
-from scheduler.core.records import Group
 from scheduler.core.world import World
 from scheduler.spec import ROOT, Problem, is_inside, parent_of
 

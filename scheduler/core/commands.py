@@ -5,7 +5,7 @@ from attrs import evolve
 from scheduler.core import backoff
 from scheduler.core.app import AppSpec
 from scheduler.core.batch import Batch
-from scheduler.core.deployment import PAUSED_BY_OPERATOR, Change, Deployment
+from scheduler.core.deployment import PAUSED_BY_OPERATOR, Change, Deployment, GroupChange
 from scheduler.core.effects import (
     Accepted,
     Answer,
@@ -33,7 +33,7 @@ from scheduler.core.lifecycle import step
 from scheduler.core.overrides import override
 from scheduler.core.planning import circle_in, imagine, is_config_change
 from scheduler.core.queueing import begin_queued, drop_queued, enqueue, waiting_for
-from scheduler.core.records import App, AppVersion, Kind, Outcome
+from scheduler.core.records import App, AppVersion, Outcome
 from scheduler.core.reverts import deploy, give_up, revert
 from scheduler.core.service_ports import assign
 from scheduler.core.signals import Cause, Signal
@@ -107,11 +107,15 @@ def _change_apps(
         *(_restart(batch, app_id, version) for app_id in command.restarts),
         *(_remove(batch, removal) for removal in command.removals),
     ]
-    for group in command.groups:
-        batch.put(evolve(group, version=version))
-    for group_id in command.removed_groups:
-        batch.delete(Kind.GROUP, group_id)
-    return deploy(batch, version, changes, deployment_id=deployment_id)
+    known = batch.world.groups
+    group_changes = [
+        *(
+            GroupChange(one.id, known.get(one.id), evolve(one, version=version))
+            for one in command.groups
+        ),
+        *(GroupChange(group_id, known.get(group_id), None) for group_id in command.removed_groups),
+    ]
+    return deploy(batch, version, changes, group_changes, deployment_id=deployment_id)
 
 
 def settle_queue(batch: Batch) -> None:

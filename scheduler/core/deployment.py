@@ -10,7 +10,8 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from scheduler.core.ids import AppId, DeploymentId, Version
+from scheduler.core.group import Group
+from scheduler.core.ids import AppId, DeploymentId, GroupId, Version
 
 PAUSED_BY_OPERATOR = "paused by an operator"
 
@@ -43,6 +44,15 @@ class Change:
 
 
 @frozen
+class GroupChange:
+    """One group's part: what it was before and after; None where it did or will not exist."""
+
+    group_id: GroupId
+    before: Group | None
+    after: Group | None
+
+
+@frozen
 class Deployment:
     id: DeploymentId
     version: Version
@@ -61,6 +71,8 @@ class Deployment:
     untried: bool = False
     """It goes to what nobody has approved, although it takes a deployment back: the way back was
     given up."""
+    group_changes: tuple[GroupChange, ...] = ()
+    """Made at once, before the first step; kept to be taken back."""
 
     @property
     def goes_back(self) -> bool:

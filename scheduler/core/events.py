@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from scheduler.core.group import Group
 from scheduler.core.ids import (
     AgentId,
     AppId,
@@ -20,7 +21,6 @@ from scheduler.core.ids import (
 )
 from scheduler.core.instance import CheckResult, TaskState
 from scheduler.core.offer import Offer
-from scheduler.core.records import Group
 from scheduler.core.wishes import Removal, Upsert
 
 # ---------------------------------------------------------------- from Mesos

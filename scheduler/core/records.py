@@ -13,6 +13,7 @@ from attrs import frozen
 
 from scheduler.core.app import AppSpec
 from scheduler.core.deployment import Change, Deployment
+from scheduler.core.group import Group
 from scheduler.core.ids import (
     AgentId,
     AppId,
@@ -51,16 +52,6 @@ class Framework:
 
     id: FrameworkId
     registered_at_ms: int
-
-
-@frozen
-class Group:
-    """What a group has beside the apps below it; apps carry their path themselves."""
-
-    id: GroupId
-    version: Version
-    dependencies: tuple[str, ...] = ()
-    enforce_role: bool | None = None
 
 
 @frozen

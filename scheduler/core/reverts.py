@@ -8,7 +8,7 @@ changed again since is left alone, and an app is removed only if that deployment
 from attrs import evolve
 
 from scheduler.core.batch import Batch
-from scheduler.core.deployment import Change, Deployment
+from scheduler.core.deployment import Change, Deployment, GroupChange
 from scheduler.core.deployments import drop_deployment
 from scheduler.core.effects import (
     Accepted,
@@ -21,7 +21,7 @@ from scheduler.core.ids import AppId, DeploymentId, Version
 from scheduler.core.outcomes import conclude
 from scheduler.core.planning import circle_in, imagine, plan
 from scheduler.core.queueing import follow_revert
-from scheduler.core.records import App, Outcome, RolledBack, Rollout
+from scheduler.core.records import App, Kind, Outcome, RolledBack, Rollout
 from scheduler.core.retention import prune_versions
 
 
@@ -29,14 +29,23 @@ def deploy(
     batch: Batch,
     version: Version,
     changes: list[Change],
+    group_changes: list[GroupChange],
     *,
     reverts: Deployment | None = None,
     deployment_id: DeploymentId | None = None,
 ) -> Accepted:
-    """Begin a deployment of changes that are already stored; a queued one has its id already.
+    """Begin a deployment of changes of apps that are already stored, and change the groups.
+
+    A queued one has its id already.
 
     One that gives up a way back goes to what may have waited for approval, so it does again.
     """
+    # Before the plan: what is below a group comes after what the group depends on.
+    for change in group_changes:
+        if change.after is not None:
+            batch.put(change.after)
+        elif change.before is not None:
+            batch.delete(Kind.GROUP, change.group_id)
     deployment = Deployment(
         id=deployment_id or DeploymentId(batch.new_uuid()),
         version=version,
@@ -46,6 +55,7 @@ def deploy(
         step_started_at_ms=batch.now_ms,
         reverts=None if reverts is None else reverts.id,
         untried=reverts is not None and reverts.goes_back,
+        group_changes=tuple(group_changes),
     )
     batch.publish(DeploymentStarted(deployment))
     if not deployment.changes:
@@ -86,6 +96,15 @@ def revert(
     imagined = imagine(world)
     reverted = [_after(world.apps[change.app_id], change) for change in changes]
     imagined.apps.update({app.id: app for app in reverted})
+    group_changes = [
+        GroupChange(change.group_id, before=change.after, after=change.before)
+        for change in deployment.group_changes
+        if world.groups.get(change.group_id) == change.after
+    ]
+    for change in group_changes:
+        imagined.groups.pop(change.group_id, None)
+        if change.after is not None:
+            imagined.groups[change.group_id] = change.after
     circle = circle_in(imagined)
     if circle is not None:
         return circle
@@ -96,7 +115,7 @@ def revert(
         follow_revert(batch, change)
         if change.before is not None:
             batch.put(RolledBack(app.id, change.before, batch.now_ms, reason))
-    accepted = deploy(batch, batch.new_version(), changes, reverts=deployment)
+    accepted = deploy(batch, batch.new_version(), changes, group_changes, reverts=deployment)
     conclude(batch, deployment, outcome, reason, reverted_by=accepted.deployment_id)
     return accepted
 

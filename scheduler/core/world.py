@@ -19,6 +19,7 @@ from scheduler.core.deadlines import deadline_of, unproven_deadline
 from scheduler.core.deployment import Change, Deployment
 from scheduler.core.events import StatusUpdate
 from scheduler.core.executors import Executors
+from scheduler.core.group import Group
 from scheduler.core.health import Health, health_of
 from scheduler.core.ids import (
     AgentId,
@@ -42,7 +43,6 @@ from scheduler.core.records import (
     Failure,
     Finished,
     Framework,
-    Group,
     Kind,
     Put,
     Queued,

@@ -11,8 +11,9 @@ from sys import intern
 from attrs import frozen
 
 from scheduler.core.app import AppSpec
-from scheduler.core.deployment import Action, ActionKind, Deployment, Step
+from scheduler.core.deployment import Action, ActionKind, Deployment, GroupChange, Step
 from scheduler.core.executors import Executor, ExecutorId
+from scheduler.core.group import Group
 from scheduler.core.ids import (
     AgentId,
     AppId,
@@ -41,7 +42,6 @@ from scheduler.core.records import (
     Failure,
     Finished,
     Framework,
-    Group,
     Kind,
     Put,
     Queued,
@@ -248,6 +248,14 @@ def _encode_deployment(it: Deployment) -> bytes:
         paused=it.paused,
         promoted=it.promoted,
         untried=it.untried,
+        group_changes=[
+            pb.GroupChange(
+                group_id=one.group_id,
+                before=None if one.before is None else _group_message(one.before),
+                after=None if one.after is None else _group_message(one.after),
+            )
+            for one in it.group_changes
+        ],
     ).SerializeToString()
 
 
@@ -268,6 +276,14 @@ def _decode_deployment(value: bytes) -> Deployment:
         paused=it.paused if it.HasField("paused") else None,
         promoted=it.promoted,
         untried=it.untried,
+        group_changes=tuple(
+            GroupChange(
+                GroupId(one.group_id),
+                before=_group(one.before) if one.HasField("before") else None,
+                after=_group(one.after) if one.HasField("after") else None,
+            )
+            for one in it.group_changes
+        ),
     )
 
 

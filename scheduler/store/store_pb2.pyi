@@ -95,7 +95,7 @@ class Change(_message.Message):
     def __init__(self, app_id: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
 
 class Deployment(_message.Message):
-    __slots__ = ("id", "version", "started_at_ms", "steps", "changes", "current_step", "step_started_at_ms", "reverts", "paused", "promoted", "untried")
+    __slots__ = ("id", "version", "started_at_ms", "steps", "changes", "current_step", "step_started_at_ms", "reverts", "paused", "promoted", "untried", "group_changes")
     ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +107,7 @@ class Deployment(_message.Message):
     PAUSED_FIELD_NUMBER: _ClassVar[int]
     PROMOTED_FIELD_NUMBER: _ClassVar[int]
     UNTRIED_FIELD_NUMBER: _ClassVar[int]
+    GROUP_CHANGES_FIELD_NUMBER: _ClassVar[int]
     id: str
     version: str
     started_at_ms: int
@@ -118,7 +119,18 @@ class Deployment(_message.Message):
     paused: str
     promoted: bool
     untried: bool
-    def __init__(self, id: _Optional[str] = ..., version: _Optional[str] = ..., started_at_ms: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., current_step: _Optional[int] = ..., step_started_at_ms: _Optional[int] = ..., reverts: _Optional[str] = ..., paused: _Optional[str] = ..., promoted: _Optional[bool] = ..., untried: _Optional[bool] = ...) -> None: ...
+    group_changes: _containers.RepeatedCompositeFieldContainer[GroupChange]
+    def __init__(self, id: _Optional[str] = ..., version: _Optional[str] = ..., started_at_ms: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., current_step: _Optional[int] = ..., step_started_at_ms: _Optional[int] = ..., reverts: _Optional[str] = ..., paused: _Optional[str] = ..., promoted: _Optional[bool] = ..., untried: _Optional[bool] = ..., group_changes: _Optional[_Iterable[_Union[GroupChange, _Mapping]]] = ...) -> None: ...
+
+class GroupChange(_message.Message):
+    __slots__ = ("group_id", "before", "after")
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    group_id: str
+    before: Group
+    after: Group
+    def __init__(self, group_id: _Optional[str] = ..., before: _Optional[_Union[Group, _Mapping]] = ..., after: _Optional[_Union[Group, _Mapping]] = ...) -> None: ...
 
 class Pool(_message.Message):
     __slots__ = ("role", "cpus_milli", "mem_mib", "disk_mib", "gpus", "ports", "reservation")

@@ -51,10 +51,11 @@ from scheduler.core.events import (
     Tick,
     Upsert,
 )
+from scheduler.core.group import Group
 from scheduler.core.ids import AppId, GroupId, OfferId, TaskId, Version
 from scheduler.core.instance import CheckResult, Condition, Instance, TaskState
 from scheduler.core.offer import Agent, Offer
-from scheduler.core.records import Delete, Group, Kind, Record
+from scheduler.core.records import Delete, Kind, Record
 from tests.unit.core.game import FRAMEWORK, Game, agent, offer, spec
 
 APPS = tuple(AppId(path) for path in ("/a", "/shop/b", "/shop/c"))

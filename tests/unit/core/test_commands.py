@@ -27,9 +27,10 @@ from scheduler.core.events import (
     ResetDelay,
     Upsert,
 )
+from scheduler.core.group import Group
 from scheduler.core.ids import AppId, DeploymentId, GroupId, TaskId, Version
 from scheduler.core.instance import Condition, Goal, TaskState
-from scheduler.core.records import Delay, Group
+from scheduler.core.records import Delay
 from scheduler.core.settings import Settings
 from tests.unit.core.game import (
     NOW_MS,
@@ -40,6 +41,7 @@ from tests.unit.core.game import (
     effects_in,
     facts_in,
     instance,
+    offer,
     spec,
     update,
 )
@@ -531,3 +533,53 @@ def test_a_change_that_names_an_app_twice_is_refused(twice: dict[str, tuple[obje
     batch = game.send(evolve(ChangeApps(game.request()), **twice))
     refused(answer_in(batch), Refusal.INVALID, WEB)
     assert batch.records == []
+
+
+# -------------------------------------------------------------- groups, and the way back
+
+
+def in_group(cmd: str, *dependencies: str) -> tuple[AppSpec, Group]:
+    shop = Group(GroupId("/shop"), Version(""), dependencies)
+    return spec("/shop/web", cmd=cmd), shop
+
+
+def change_group(game: Game, app: AppSpec, *groups: Group, removed: tuple[str, ...] = ()) -> Answer:
+    known = game.world.live_app(app.id)
+    upsert = Upsert(app, None if known is None else known.version)
+    removed_groups = tuple(map(GroupId, removed))
+    return game.ask(
+        ChangeApps(game.request(), (upsert,), groups=groups, removed_groups=removed_groups)
+    )
+
+
+def test_cancelling_takes_the_groups_back_as_well() -> None:
+    game = Game()
+    game.connect()
+    game.upsert(spec("/db"), spec("/cache"))
+    old = Group(GroupId("/shop/old"), Version(""), ("/db",))
+    app, shop = in_group("one", "/db")
+    change_group(game, app, shop, old)
+    game.run_all()
+    before = dict(game.world.groups)
+    app, shop = in_group("two", "/cache")
+    new = Group(GroupId("/shop/new"), Version(""), ())
+    change_group(game, app, shop, new, removed=("/shop/old",))
+    assert game.world.groups.keys() == {"/shop", "/shop/new"}
+    game.offer(offer(4))
+    game.ask(CancelDeployment(game.request(), game.deployment_id))
+    assert game.world.groups == before
+    # And the way back can be given up again.
+    game.ask(CancelDeployment(game.request(), game.deployment_id))
+    assert game.world.groups[GroupId("/shop")].dependencies == ("/cache",)
+    assert GroupId("/shop/old") not in game.world.groups
+
+
+def test_a_group_that_was_changed_again_since_is_left_alone() -> None:
+    game = Game()
+    game.connect()
+    app, shop = in_group("one", "/db")
+    change_group(game, app, shop)
+    first = game.deployment_id
+    game.ask(ChangeApps(game.request(), groups=(evolve(shop, dependencies=("/cache",)),)))
+    game.ask(CancelDeployment(game.request(), first))
+    assert game.world.groups[shop.id].dependencies == ("/cache",)

@@ -6,6 +6,7 @@ import pytest
 
 from scheduler.core.app import AppSpec
 from scheduler.core.deployment import Change
+from scheduler.core.group import Group
 from scheduler.core.ids import AppId, GroupId, Version
 from scheduler.core.planning import (
     CyclicDependenciesError,
@@ -13,7 +14,7 @@ from scheduler.core.planning import (
     is_config_change,
     plan,
 )
-from scheduler.core.records import App, AppVersion, Group
+from scheduler.core.records import App, AppVersion
 from tests.unit.core.game import V1, Game, spec
 
 V2 = Version("2030-01-01T00:00:00.000Z")

@@ -4,8 +4,9 @@ import orjson
 from attrs import evolve
 
 from scheduler.core.app import AppSpec
-from scheduler.core.deployment import Action, ActionKind, Change, Deployment, Step
+from scheduler.core.deployment import Action, ActionKind, Change, Deployment, GroupChange, Step
 from scheduler.core.executors import Executor, ExecutorId
+from scheduler.core.group import Group
 from scheduler.core.ids import (
     AgentId,
     AppId,
@@ -27,7 +28,6 @@ from scheduler.core.records import (
     Failure,
     Finished,
     Framework,
-    Group,
     Outcome,
     Queued,
     RolledBack,
@@ -124,6 +124,10 @@ FULL_DEPLOYMENT = Deployment(
     paused="no progress",
     promoted=True,
     untried=True,
+    group_changes=(
+        GroupChange(GroupId("/shop"), None, Group(GroupId("/shop"), V2)),
+        GroupChange(GroupId("/old"), Group(GroupId("/old"), V1, ("/db",), enforce_role=True), None),
+    ),
 )
 
 FULL_VERSION = AppVersion(AppSpec(WEB, cmd="sleep 9", instances=3), V2, V1, V1)
@@ -138,7 +142,7 @@ SAMPLES: dict[str, Entity] = {
     "agent": Agent(AgentId("a-S1"), "h1", (("rack", "r1"), ("disk", "ssd")), "eu", "eu-1"),
     "agent, least": Agent(AgentId("a-S1"), "h1"),
     "deployment": FULL_DEPLOYMENT,
-    "deployment, without untried": evolve(FULL_DEPLOYMENT, untried=False),
+    "deployment, without untried": evolve(FULL_DEPLOYMENT, untried=False, group_changes=()),
     "deployment, least": Deployment(DeploymentId("d1"), V2, 0, (), ()),
     "instance": FULL_INSTANCE,
     "instance, without unproven": INSTANCE_WITHOUT_UNPROVEN,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from scheduler.core.app import AppSpec
 from scheduler.core.deployment import Deployment
+from scheduler.core.group import Group
 from scheduler.core.instance import Instance
 from scheduler.core.offer import Agent
 from scheduler.core.records import (
@@ -22,7 +23,6 @@ from scheduler.core.records import (
     Failure,
     Finished,
     Framework,
-    Group,
     Kind,
     put,
 )
