@@ -6,8 +6,8 @@ import click
 
 from scheduler.cli import steering
 from scheduler.cli.failures import ExitCode, Failure
-from scheduler.cli.jsonvalues import fields, items
-from scheduler.cli.outcomes import outcome_of, sentence
+from scheduler.cli.jsonvalues import Fields, fields, items
+from scheduler.cli.outcomes import failure_of, outcome_of, sentence
 from scheduler.cli.output import age_of, print_json, print_table
 from scheduler.cli.session import Session, connected
 from scheduler.cli.waiting import blocks_of, reasons_of
@@ -41,11 +41,17 @@ def list_deployments(session: Session) -> None:
             age_of(one.get("version")),
             _step(one),
             ", ".join(_action(action) for action in one.get("currentActions", [])) or "-",
-            "; ".join(blocks_of(fields(one.get("egret")))) or "-",
+            _why(fields(one.get("egret"))),
         ]
         for one in deployments
     ]
     print_table(["deployment", "for", "step", "now", "because"], rows, _NONE)
+
+
+def _why(explained: Fields) -> str:
+    if explained.get("failed"):
+        return f"has failed: {explained.get('paused')}"
+    return "; ".join(blocks_of(explained)) or "-"
 
 
 def _step(deployment: dict[str, Any]) -> str:
@@ -71,7 +77,7 @@ def _action(action: dict[str, Any]) -> str:
 )
 @connected
 def watch_deployments(session: Session, deployment_id: str | None, *, timeout: float) -> None:
-    """Follow one deployment, or all that are under way, until they are done."""
+    """Follow one deployment, or all that are under way; the exit code is 0 if all is done."""
     if deployment_id is not None:
         await_deployment(session.client, deployment_id, timeout, quiet=session.as_json)
         seen = 1
@@ -99,12 +105,12 @@ def _watch_all(session: Session, wait_s: float) -> int:
         advice=lambda: reasons_of(client, {app_id for apps in seen.values() for app_id in apps}),
     )
     outcomes = [outcome_of(client, deployment_id) for deployment_id in seen]
-    undone = [sentence(one) for one in outcomes if one["outcome"] != "done"]
-    if len(undone) == 1:
-        raise Failure(ExitCode.FAILED, f"Deployment {undone[0]}.")
+    undone = [one for one in outcomes if one["outcome"] != "done"]
+    if len(undone) == 1 and (failure := failure_of(client, undone[0])) is not None:
+        raise failure
     if undone:
         message = f"Of {len(seen)} deployments {len(undone)} did not come about."
-        raise Failure(ExitCode.FAILED, message, *undone)
+        raise Failure(ExitCode.FAILED, message, *map(sentence, undone))
     return len(seen)
 
 

@@ -28,7 +28,7 @@ DEFAULT_WAIT_S = 300.0
 def waitable(command: Callable[..., None]) -> Callable[..., None]:
     """Add ``--wait`` and ``--timeout`` to a command; it gets ``wait``, seconds or None."""
 
-    @click.option("--wait", is_flag=True, help="Return when it is done.")
+    @click.option("--wait", is_flag=True, help="Return when it is done; 1 if it fails.")
     @click.option(
         "--timeout",
         type=click.FloatRange(min=0),

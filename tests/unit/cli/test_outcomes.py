@@ -170,3 +170,12 @@ def test_where_nothing_is_under_way_nothing_was_done(egret: Egret, stub: Stub) -
     stub.on("GET", "/v2/deployments", 200, [])
     result = egret("deployment", "watch")
     assert (result.exit_code, result.stdout) == (0, "No deployment is under way.\n")
+
+
+def test_what_has_failed_is_listed_as_that(egret: Egret, stub: Stub) -> None:
+    blocks = [{"app": "/hello", "reason": "paused", "message": HELD}]
+    one = listed("d1", failed=True, paused=HELD, blockedBy=blocks)
+    stub.on("GET", "/v2/deployments", 200, [one])
+    shown = egret("deployment", "list").stdout
+    assert f"has failed: {HELD}" in shown
+    assert "waits" not in shown
