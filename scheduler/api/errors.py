@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from scheduler.api.replies import json_response
 from scheduler.core.effects import Refusal, Rejected
-from scheduler.runtime import InboxFull, NotLeader
+from scheduler.runtime import InboxFull, LeadLost, NotLeader
 from scheduler.spec import InvalidInput
 
 _log = structlog.get_logger("api")
@@ -70,6 +70,8 @@ def to_response(error: Exception) -> Response:
             return json_response(
                 {"message": error.detail}, error.status_code, dict(error.headers or {})
             )
+        case LeadLost():
+            return json_response({"message": str(error)}, 503)
         case NotLeader():
             return json_response({"message": "Could not determine the current leader"}, 503)
         case InboxFull():

@@ -4,7 +4,7 @@ from scheduler.runtime.committer import Committed, Committer, DirectCommitter, T
 from scheduler.runtime.crashpoints import crash_here
 from scheduler.runtime.inbox import Inbox, InboxFull
 from scheduler.runtime.leadership import Station
-from scheduler.runtime.shell import NotLeader, Room, Runtime, Surroundings, Term, epoch_ms
+from scheduler.runtime.shell import LeadLost, NotLeader, Room, Runtime, Surroundings, Term, epoch_ms
 from scheduler.runtime.turn import CORE, Changes, CommitReport, Limits, Outputs, Steps, Turns
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "DirectCommitter",
     "Inbox",
     "InboxFull",
+    "LeadLost",
     "Limits",
     "NotLeader",
     "Outputs",

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
 from random import Random
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from attrs import field, frozen
@@ -53,12 +53,18 @@ _STORE_RETRY_S = 1.0
 _MAKE_WAY_S = 1.0
 """After an abdication, before campaigning again: others take less to see that they may lead."""
 
+_LEAD_LOST = "This scheduler has lost the lead: ask the leader"
+
 _LAST_COMMIT_S = 5.0
 """Longest wait at the end for the commit that is under way."""
 
 
 class NotLeader(Exception):
     """We do not lead now: nothing can be answered here."""
+
+
+class LeadLost(NotLeader):
+    """We led when we were asked; the message is for who asked, and says what came of it."""
 
 
 @frozen
@@ -372,6 +378,10 @@ class Runtime:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._turn_away_undecided()
+        if turns is None or turns.error is not None:
+            # No commit is under way that we could yet hear of.
+            self._turn_away_decided()
         while self._started:
             await self._started.pop().stop()
         if turns is not None and turns.durable < turns.decided:
@@ -379,17 +389,28 @@ class Runtime:
             await self._after_store_work(lambda: None)
             with suppress(StoreError):
                 turns.advance(self.clock())
-        while self._inbox.take() is not None:
-            pass
-        barrier, self._barrier = self._barrier, None
-        for waiting in (*self._replies.values(), *((barrier[1],) if barrier else ())):
-            if not waiting.done():
-                waiting.set_exception(NotLeader("the lead was lost"))
-                waiting.exception()  # whoever waited may have gone: then nobody has to hear it
+        self._turn_away_decided()
         self.world = World(self.settings)
         self._metrics.begin_term(self.world)
         self.epoch = None
         gc.unfreeze()
+
+    def _turn_away_undecided(self) -> None:
+        """Tell all whom nothing can help any more, before anything else has to be waited for.
+
+        Those are who wait to read, for the world is thrown away, and who asked for what nobody has
+        handled yet.
+        """
+        barrier, self._barrier = self._barrier, None
+        _turn_away(None if barrier is None else barrier[1], _LEAD_LOST)
+        while (event := self._inbox.take()) is not None:
+            if isinstance(event, Command):
+                reply = self._replies.get(event.request_id)
+                _turn_away(reply, f"{_LEAD_LOST}; nothing was changed")
+
+    def _turn_away_decided(self) -> None:
+        for reply in self._replies.values():
+            _turn_away(reply, f"{_LEAD_LOST}; whether the change was made is unknown")
 
     async def _after_store_work(self, work: Callable[[], None]) -> None:
         """Do ``work`` behind all that the store's thread has to do, unless it hangs."""
@@ -504,6 +525,12 @@ class Runtime:
         self._metrics.on_changes(changes)
         for room in self._started:
             room.instances_changed(changes)
+
+
+def _turn_away(waiting: asyncio.Future[Any] | None, message: str) -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_exception(LeadLost(message))
+        waiting.exception()  # whoever waited may have gone: then nobody has to hear it
 
 
 def _refuse_lost_identity(world: World) -> None:

@@ -1,8 +1,12 @@
 """What holds for every route: unknown paths, methods, limits, headers, the scheduler itself."""
 
+import json
+
 import pytest
 
 from scheduler.api import ApiConfig
+from scheduler.api.errors import to_response
+from scheduler.runtime import LeadLost
 from tests.unit.api.conftest import Setup, evolve, running_egret
 
 
@@ -260,3 +264,9 @@ async def test_info_has_the_keys_of_marathon_unless_more_is_asked_for(egret):
     more = (await egret.http.get("/v2/info?embed=egret")).json()
     assert more["egret"]["mesosConnected"] is True
     assert {name: more[name] for name in plain} == plain
+
+
+def test_who_loses_the_lead_while_it_is_asked_says_what_came_of_the_change():
+    answer = to_response(LeadLost("nothing was changed"))
+    assert answer.status_code == 503
+    assert json.loads(bytes(answer.body)) == {"message": "nothing was changed"}

@@ -1,7 +1,8 @@
 """The life of a scheduler on an event loop, with the real core."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -14,9 +15,9 @@ from scheduler.core.effects import Accepted, DeploymentStarted, Fact, Refusal, R
 from scheduler.core.events import ChangeApps, ReleaseBrake, Subscribed, Upsert
 from scheduler.core.ids import AppId, Epoch, FrameworkId, InstanceId, RequestId
 from scheduler.core.instance import CheckResult, Condition, Goal, Instance
-from scheduler.core.records import App, AppVersion, Entity, Framework, put
+from scheduler.core.records import App, AppVersion, Entity, Framework, Record, put
 from scheduler.core.settings import Settings
-from scheduler.runtime import Changes, NotLeader, Runtime, Station, Surroundings, Term
+from scheduler.runtime import Changes, LeadLost, NotLeader, Runtime, Station, Surroundings, Term
 from scheduler.spec import decode_spec, encode_spec
 from scheduler.store import (
     Codec,
@@ -219,7 +220,55 @@ async def test_reads_that_wait_when_the_lead_is_lost_are_told(life: Lifetime, st
     await asyncio.sleep(0)
     life.runtime.stop()
     ends = await asyncio.gather(command, *reads, return_exceptions=True)
-    assert [type(end) for end in ends] == [NotLeader] * 4
+    assert [type(end) for end in ends] == [LeadLost] * 4
+
+
+async def test_who_waits_is_told_at_once_that_the_lead_is_lost_however_slow_a_room_is(
+    life: Lifetime, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+):
+    """What was handled may yet be made durable by the commit under way; the rest never is."""
+    store.next_fault = lambda: Fault.UNAVAILABLE
+    decided = asyncio.create_task(life.runtime.submit(create, timeout_s=30))
+    while life.runtime.store_problem is None:
+        await asyncio.sleep(0.001)
+    undecided = asyncio.create_task(life.runtime.submit(create, timeout_s=30))
+    read = asyncio.create_task(life.runtime.read_barrier(30))
+    await asyncio.sleep(0)
+    hold = asyncio.Event()
+    monkeypatch.setattr(life.room, "stop", hold.wait)
+    life.runtime.stop()
+    with pytest.raises(LeadLost, match="nothing was changed"):
+        await undecided
+    with pytest.raises(LeadLost, match="unknown"):
+        await decided
+    with pytest.raises(LeadLost):
+        await read
+    assert not life.running.done()
+    hold.set()
+    await life.running
+
+
+async def test_a_commit_under_way_is_answered_though_the_lead_is_given_up(
+    life: Lifetime, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+):
+    begun, release, commit = threading.Event(), threading.Event(), store.commit
+
+    def slow(epoch: Epoch, records: Sequence[Record]) -> None:
+        begun.set()
+        release.wait()
+        commit(epoch, records)
+
+    monkeypatch.setattr(store, "commit", slow)
+    decided = asyncio.create_task(life.runtime.submit(create, timeout_s=30))
+    await eventually(begun.is_set, what="the commit")
+    undecided = asyncio.create_task(life.runtime.submit(create, timeout_s=30))
+    await asyncio.sleep(0)
+    life.runtime.stop()
+    with pytest.raises(LeadLost, match="nothing was changed"):
+        await undecided
+    release.set()
+    assert isinstance(await decided, Accepted)
+    await life.running
 
 
 async def test_a_lost_epoch_ends_the_term_and_begins_a_new_one(life: Lifetime, store: MemoryStore):
