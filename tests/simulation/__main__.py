@@ -17,9 +17,9 @@ from pathlib import Path
 import click
 
 from tests.simulation.minimise import minimise
+from tests.simulation.planting import Catch, catch, mutants
 from tests.simulation.run import Simulation
 from tests.simulation.violation import Violation
-from tests.simulation.zoo import Catch, catch, mutants
 
 PROGRESS = 5_000
 REPOSITORY = Path(__file__).resolve().parent.parent.parent

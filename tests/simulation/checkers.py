@@ -33,6 +33,8 @@ from tests.simulation.restarting import Restarting
 from tests.simulation.scaling import Scaling
 from tests.simulation.violation import demand
 
+REFUSED_S = 60
+"""For so long at least an offer is declined that nothing waits for: others shall have it."""
 _EARLY = frozenset({Condition.PROVISIONED, Condition.STAGING, Condition.STARTING})
 
 
@@ -101,6 +103,7 @@ class Checkers(Watch):
         self.processes[process.epoch] = process
         damage = process.store.damage
         demand(damage is None, "S14", f"epoch {process.epoch} leads in spite of: {damage}")
+        self.illness.loaded(process)
         for difference in self.ledger.differences(process.world):
             demand(False, "S7", f"epoch {process.epoch} begins otherwise: {difference}")
 
@@ -166,6 +169,8 @@ class Checkers(Watch):
             case fx.Accept():
                 self._check_accept(process, effect)
             case fx.Decline():
+                told = f"{effect.offer_ids} are declined for {effect.refuse_s} s"
+                demand(effect.refuse_s >= REFUSED_S, "L4", told)
                 self._use_offers(process, effect.offer_ids)
             case fx.Acknowledge():
                 self._check_acknowledge(effect)
@@ -476,7 +481,7 @@ class Checkers(Watch):
         self.ended_at_ms[task.id] = now_ms
 
     def lost_sight(self, agent_id: AgentId, now_ms: int) -> None:
-        self.absence.lost_ms[agent_id] = now_ms
+        self.absence.lost_ms[agent_id].append(now_ms)
 
 
 def _was_healthy(instance: Instance) -> bool:

@@ -14,7 +14,7 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.process import Process
 from tests.simulation.violation import demand
 
-OVERDUE_MS = 15_000
+OVERDUE_MS = 8_000
 
 
 class Illness:
@@ -35,6 +35,13 @@ class Illness:
         self._streaks[task_id][process] = 0 if is_well else before + 1
         if is_well and before:
             self._healed[process, task_id] = (before, process.now_ms)
+
+    def loaded(self, process: Process) -> None:
+        """A new leader goes on counting from what is stored."""
+        for instance in self._ledger.instances.values():
+            if instance.task_id is not None and instance.checks:
+                streaks = self._streaks[instance.task_id]
+                streaks[process] = instance.checks[0].consecutive_failures
 
     def stored(self, process: Process, before: Instance | None, after: Instance | None) -> None:
         """Look at one instance's record as it is written by ``process``."""
@@ -103,9 +110,7 @@ class Illness:
         self._waiting = {}
 
     def _failed(self, process: Process, task_id: TaskId) -> int:
-        """Failures in a row. A new leader goes on counting where the one before was."""
-        streaks = self._streaks[task_id]
-        return streaks[process] if process in streaks else max(streaks.values(), default=0)
+        return self._streaks[task_id].get(process, 0)
 
     def _limit(self, instance: Instance) -> int:
         version = self._ledger.versions[instance.app_id, instance.version]

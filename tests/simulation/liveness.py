@@ -28,6 +28,8 @@ class Liveness:
         self._mesos = mesos
         self._catalog = catalog
         self._subscription: Subscription | None = None
+        self._heard_ms = 0
+        """Since when the leader has been heard, and has acted, without a break."""
         self._offers: dict[OfferId, int] = {}
         self._waiting: dict[tuple[TaskId, Condition, int], int] = {}
 
@@ -40,13 +42,13 @@ class Liveness:
             self._subscription = leader.subscription
             self._offers = {}
             self._waiting = {}
+            self._heard_ms = now_ms
             self._checkers.illness.rest()
-            self._checkers.absence.rest()
             self._checkers.progress.rest()
         if is_heard:
             self._checkers.illness.look(leader, now_ms)
-            self._checkers.absence.look(leader, now_ms)
-            self._checkers.progress.look(leader, now_ms)
+            self._checkers.absence.look(leader, now_ms, self._heard_ms)
+            self._checkers.progress.look(leader, now_ms, self._heard_ms)
             self._look_at_offers(leader, now_ms)
             self._look_at_tasks(leader, now_ms)
         if healed_ms is not None:

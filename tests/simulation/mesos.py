@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from scheduler.core import effects as fx
 from scheduler.core import events as ev
@@ -33,6 +33,7 @@ UPDATE_RETRY_MS = 10_000
 ALLOCATION_MS = 1_000
 PINGS_MISSED_MS = 3_000
 REREGISTER_MS = 8_000
+GRACE_MS = 2_000
 ILL_SHARE = 4
 """At most one of so many tasks is ill."""
 
@@ -55,6 +56,8 @@ class SimTask:
     agent: "SimAgent"
     state: TaskState = TaskState.STAGING
     ignores_kill: bool = False
+    tells_kill: bool = False
+    """It says that it is being killed, and takes a while to end."""
     kill_asked: bool = False
     was_out_of_sight: bool = False
     is_ill: bool = False
@@ -84,6 +87,8 @@ class SimAgent:
     """The network between it and the master works."""
     is_registered: bool = True
     """The leading master counts it as present."""
+    is_draining: bool = False
+    """An operator wants it empty: it offers nothing, and its tasks are ended."""
     tasks: dict[TaskId, SimTask] = field(factory=dict)
     generation: int = 0
 
@@ -117,6 +122,7 @@ class SimMesos:
         self.is_up = True
         self.recovering_until_ms = 0
         self.unreachable: dict[AgentId, dict[TaskId, None]] = {}
+        self.unreachable_since_ms: dict[AgentId, int] = {}
         self.gone: dict[AgentId, None] = {}
         self.alien: SimTask | None = None
         """A task under our framework id that no record of ours knows."""
@@ -232,7 +238,7 @@ class SimMesos:
             return
         offered: list[Offer] = []
         for agent in self.agents:
-            if not (agent.is_up and agent.is_registered):
+            if not (agent.is_up and agent.is_registered) or agent.is_draining:
                 continue
             free = self._free(agent)
             until_ms, refused_milli = self.filtered.get(agent.index, (0, 0))
@@ -279,8 +285,14 @@ class SimMesos:
             return
         agent = next(item for item in found if item is not None)[0]
         assert agent.agent.id == effect.agent_id, "an ACCEPT for another agent than its offers"
+        if any(launch.spec.cmd == "invalid" for launch in effect.launches):
+            # One bad task fails its neighbours (traces: 06-invalid-launches).
+            for launch in effect.launches:
+                self._refuse(launch, effect.agent_id)
+            return
         for launch in effect.launches:
             task = SimTask(launch, agent)
+            task.tells_kill = self.rng.random() < self.options.p_task_tells_kill
             task.ignores_kill = self.faults.chance(
                 self.options.p_task_ignores_kill, f"{task.id} will ignore its first kill"
             )
@@ -293,6 +305,23 @@ class SimMesos:
                 continue
             self.observer.launched(task)
             self._after(lambda task=task: self._start(task))
+        if effect.refuse_s:
+            until_ms = self.clock.now_ms + int(effect.refuse_s * 1000)
+            self.filtered[agent.index] = (until_ms, self._free(agent).cpus_milli)
+
+    def _refuse(self, launch: fx.Launch, agent_id: AgentId) -> None:
+        task_id = launch.instance.task_id
+        assert task_id is not None
+        self._tell(
+            ev.StatusUpdate(
+                task_id=task_id,
+                state=TaskState.ERROR,
+                agent_id=agent_id,
+                source="SOURCE_MASTER",
+                reason="REASON_TASK_INVALID",
+                message="Task is invalid",
+            )
+        )
 
     def _drop(self, launch: fx.Launch, agent_id: AgentId) -> None:
         task_id = launch.instance.task_id
@@ -309,7 +338,7 @@ class SimMesos:
         )
 
     def _start(self, task: SimTask) -> None:
-        if not task.is_alive or not task.agent.is_up:
+        if not task.is_alive or not task.agent.is_up or task.state is TaskState.KILLING:
             return
         if self.faults.chance(self.options.p_task_fails, f"{task.id} fails at its start"):
             self.end(task, TaskState.FAILED, "exited with status 1")
@@ -321,6 +350,10 @@ class SimMesos:
         if not task.is_alive or not task.agent.is_up or task.state is TaskState.KILLING:
             return
         self._update(task, TaskState.RUNNING)
+        if task.launch.spec.cmd == "done":
+            self.clock.after(
+                self.rng.randint(1, 3_000), lambda: self.end(task, TaskState.FINISHED, "done")
+            )
         if task.launch.spec.cmd == "crash":
             self.clock.after(
                 self.rng.randint(1, 3_000), lambda: self.end(task, TaskState.FAILED, "crashed")
@@ -339,7 +372,21 @@ class SimMesos:
             task.kill_asked = True
             return
         task.kill_asked = True
-        self._after(lambda: self.end(task, TaskState.KILLED, "killed"))
+        self._end_slowly(task, "killed", "")
+
+    def _end_slowly(self, task: SimTask, message: str, reason: str) -> None:
+        """Kill a task; some say so at once and take their time."""
+        if not task.is_alive or task.state is TaskState.KILLING:
+            return
+
+        def end() -> None:
+            self.end(task, TaskState.KILLED, message, reason)
+
+        if task.tells_kill:
+            self._update(task, TaskState.KILLING, message, reason)
+            self.clock.after(self.rng.randint(0, GRACE_MS), end)
+        else:
+            self._after(end)
 
     def _reconcile(self, effect: fx.Reconcile) -> None:
         if not effect.tasks:
@@ -355,8 +402,10 @@ class SimMesos:
         agent = next((a for a in self.agents if a.agent.id == agent_id), None)
         if agent_id in self.gone:
             self._tell(self._made_up(task_id, TaskState.GONE_BY_OPERATOR, agent_id))
-        elif agent_id in self.unreachable:
-            self._tell(self._made_up(task_id, TaskState.UNREACHABLE, agent_id))
+        elif agent_id is not None and agent_id in self.unreachable:
+            since_ms = self.unreachable_since_ms.get(agent_id)
+            answer = self._made_up(task_id, TaskState.UNREACHABLE, agent_id)
+            self._tell(evolve(answer, unreachable_since_ms=since_ms))
         elif agent is not None and agent.is_registered:
             task = agent.tasks.get(task_id)
             state = TaskState.GONE if task is None else task.state
@@ -396,7 +445,7 @@ class SimMesos:
 
     # -------------------------------------------------------------- the agents
 
-    def _update(self, task: SimTask, state: TaskState, message: str = "") -> None:
+    def _update(self, task: SimTask, state: TaskState, message: str = "", reason: str = "") -> None:
         task.state = state
         uuid = self._new_id()
         update = ev.StatusUpdate(
@@ -405,6 +454,7 @@ class SimMesos:
             agent_id=task.agent.agent.id,
             uuid=uuid,
             source="SOURCE_EXECUTOR",
+            reason=reason,
             message=message,
         )
         task.queue.append(update)
@@ -425,11 +475,11 @@ class SimMesos:
 
         self.clock.after(UPDATE_RETRY_MS, again)
 
-    def end(self, task: SimTask, state: TaskState, message: str) -> None:
+    def end(self, task: SimTask, state: TaskState, message: str, reason: str = "") -> None:
         """End a task's process."""
         if not task.is_alive or not task.agent.is_up:
             return
-        self._update(task, state, message)
+        self._update(task, state, message, reason)
         self.observer.ended(task, self.clock.now_ms)
 
     def live_tasks(self) -> list[SimTask]:
@@ -458,6 +508,25 @@ class SimMesos:
     def is_ill(self, task_id: TaskId) -> bool:
         """Whether a task answers no check, in truth."""
         return any(task_id in agent.tasks and agent.tasks[task_id].is_ill for agent in self.agents)
+
+    def drain(self) -> None:
+        """Have an operator drain an agent, and take it back into service after a while."""
+        there = [a for a in self.agents if a.is_up and a.is_registered and not a.is_draining]
+        if not there:
+            return
+        agent = self.faults.rng.choice(there)
+        for_ms = self.faults.rng.randint(5_000, 30_000)
+        if not self.faults.strike(f"{agent.agent.id} is drained for {for_ms} ms"):
+            return
+        agent.is_draining = True
+        self._drop_offers(agent)
+        for task in list(agent.tasks.values()):
+            if task is not self.alien:
+                self._end_slowly(task, "Agent is draining", "REASON_AGENT_DRAINING")
+        self.clock.after(for_ms, lambda: self._serve_again(agent))
+
+    def _serve_again(self, agent: SimAgent) -> None:
+        agent.is_draining = False
 
     def fault_agent(self) -> None:
         """Let an agent die, or go out of sight, for a while."""
@@ -510,6 +579,7 @@ class SimMesos:
         if not self.is_up:
             return
         self.unreachable[agent.agent.id] = dict.fromkeys(agent.tasks)
+        self.unreachable_since_ms[agent.agent.id] = self.clock.now_ms
         for task in list(agent.tasks.values()):
             self._tell(
                 ev.StatusUpdate(
@@ -601,6 +671,7 @@ class SimMesos:
     def heal(self) -> None:
         """Stop all faults; what is away comes back."""
         for agent in list(self.agents):
+            agent.is_draining = False
             if not agent.is_up:
                 self._reboot(agent)
             elif not agent.is_visible:

@@ -61,6 +61,10 @@ class Options:
     """Between two times at which most agents go out of sight at once."""
     mean_illness_ms: float
     """Between two times at which a task falls ill: it fails its checks until it is ended."""
+    p_task_tells_kill: float
+    """A task says that it is being killed, and takes a while to end."""
+    mean_drain_ms: float
+    """Between two times at which an operator drains an agent."""
 
     @staticmethod
     def draw(seed: int) -> "Options":
@@ -111,6 +115,8 @@ class Options:
             mean_damage_ms=rate(60_000),
             mean_split_ms=rate(45_000),
             mean_illness_ms=rate(15_000),
+            p_task_tells_kill=maybe(1.0),
+            mean_drain_ms=rate(30_000),
         )
 
     @staticmethod

@@ -18,8 +18,8 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.process import Process
 from tests.simulation.violation import demand
 
-OVERDUE_MS = 20_000
-PATIENCE_MS = 45_000
+OVERDUE_MS = 8_000
+PATIENCE_MS = 35_000
 """Who has just come does not judge at once."""
 
 
@@ -42,7 +42,7 @@ class Progress:
         self._changed: dict[AppId, None] = {}
         self._courses: dict[tuple[AppId, DeploymentId], _Course] = {}
         self._free_ms: dict[tuple[AppId, DeploymentId], int] = {}
-        """When a rollout was last seen to be excused, or seen at all."""
+        """When a rollout was last seen to be excused."""
 
     def stored(self, instance: Instance) -> None:
         """Note that a record of an instance is written."""
@@ -88,8 +88,8 @@ class Progress:
         told = f"{name}: {fact.deployment.id} fails after {waited_ms} of {course.deadline_ms} ms"
         demand(waited_ms >= course.deadline_ms, "progress", told)
 
-    def look(self, leader: Process, now_ms: int) -> None:
-        """See that nothing is late. Called while the leader can be heard, and acts."""
+    def look(self, leader: Process, now_ms: int, heard_ms: int) -> None:
+        """See that nothing is late. The leader has been heard, and acted, since ``heard_ms``."""
         known, self._free_ms = self._free_ms, {}
         world = leader.world
         for app_id, lock in world.locks.items():
@@ -99,9 +99,10 @@ class Progress:
             course = self._courses.get(key)
             if version is None or course is None or deployment.current_step != lock.step:
                 continue
+            free_ms = max(known.get(key, 0), heard_ms + PATIENCE_MS)
             if self._is_excused(world, version, deployment):
-                continue
-            free_ms = self._free_ms[key] = known.get(key, now_ms + PATIENCE_MS)
+                free_ms = now_ms
+            self._free_ms[key] = free_ms
             due_ms = max(course.at_ms - leader.skew_ms, free_ms) + course.deadline_ms
             told = f"{app_id}: {lock.deployment_id} made no progress since {course.at_ms}"
             is_late = now_ms > due_ms + OVERDUE_MS + self._ledger.clock_jump_ms

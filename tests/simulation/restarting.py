@@ -51,6 +51,11 @@ class Restarting:
             state = self._own_end(process, before, before.task_id)
             if state is not None:
                 self._check(process, before, after, state)
+            else:
+                told = (
+                    f"{before.app_id}: {before.task_id} is not launched again, but ended by others"
+                )
+                demand(after.goal is Goal.RUNNING, "restart", told)
         elif is_kill and any(reason in str(after.kill_reason) for reason in _ILL):
             self._check(process, before, after, TaskState.FAILED)
 

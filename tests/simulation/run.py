@@ -51,6 +51,7 @@ START_MS = 1_700_000_000_000
 CONVERGE_MS = 600_000
 RESTART_MS = 500
 SETTLE_MS = 30_000
+LONG_SETTLE_MS = 120_000
 AWAY_MS = 25_000
 RIVAL_LATE_MS = 60_000
 FROZEN_MS = 40_000
@@ -86,6 +87,8 @@ class Simulation:
         settings = Settings(
             discovery=self.options.discovery,
             brake_memory_ms=120_000,
+            # Every check is asked again in far less: what it held back is to be seen let go.
+            brake_linger_ms=30_000,
             reconcile_interval_ms=300_000,
         )
         self.ledger = Ledger(settings, self.options.clock_jump_ms)
@@ -132,6 +135,7 @@ class Simulation:
         self._repeat(o.mean_split_ms, self.mesos.split_network)
         self._repeat(o.mean_damage_ms, self._damage)
         self._repeat(o.mean_illness_ms, self.mesos.make_ill)
+        self._repeat(o.mean_drain_ms, self.mesos.drain)
         self.clock.run_until(self.end_of_chaos_ms)
         self.heal()
         self._heal_apps()
@@ -149,7 +153,9 @@ class Simulation:
             if process is not None:
                 process.crash_in = None
                 process.hurry()
-        self.clock.run_until(self.clock.now_ms + SETTLE_MS)
+        # At times nobody comes to help for so long that every deadline passes.
+        settle_ms = LONG_SETTLE_MS if self.user.random() < 0.3 else SETTLE_MS
+        self.clock.run_until(self.clock.now_ms + settle_ms)
         self.healed_ms = self.clock.now_ms
 
     def _repeat(self, mean_ms: float, action: Callable[[], None]) -> None:
@@ -313,7 +319,7 @@ class Simulation:
 
     def _spec(self, app_id: AppId, *, sound: bool = False) -> AppSpec:
         rng = self.user
-        cmd = "ok" if sound else rng.choice(["ok", "ok", "ok", "crash", "sick"])
+        cmd = "ok" if sound else rng.choice([*["ok"] * 5, "crash", "sick", "done", "invalid"])
         most = 3 if sound else rng.choice([3, 3, 1, 0])
         checks = (HealthCheck(path="/", max_consecutive_failures=most),)
         constraints = (Constraint("hostname", Operator.UNIQUE),)
@@ -345,7 +351,7 @@ class Simulation:
             ),
             backoff=Backoff(max_ms=20_000),
             update=None if rng.random() < 0.6 else self._update_policy(sound=sound),
-            restart_policy=None if sound or rng.random() < 0.8 else self._restart_policy(),
+            restart_policy=None if sound or rng.random() < 0.7 else self._restart_policy(),
             require_ports=fixed_port,
             dependencies=(f"/app{int(app_id[4:]) - 1}",)
             if app_id != "/app0" and rng.random() < 0.2

@@ -1,16 +1,14 @@
 """Keep a zoo of planted bugs, to prove that the simulation would notice them.
 
-Each mutant changes the real code in memory, for as long as it is let out. ``catch`` runs seeds with
-it until a promise is broken. A simulation that lets one get away has a blind spot: then faults or
-checkers are to be improved, not the mutant taken out.
+Each mutant changes the real code in memory, for as long as it is let out. A simulation that lets
+one get away has a blind spot: then faults or checkers are to be improved, not the mutant taken out.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
-from unittest.mock import patch
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from scheduler.core import (
     asking,
@@ -19,6 +17,7 @@ from scheduler.core import (
     core,
     deadlines,
     deployments,
+    due,
     launches,
     lifecycle,
     placement,
@@ -44,81 +43,7 @@ from scheduler.runtime.committer import Committed
 from scheduler.runtime.turn import Turns, _Pending
 from scheduler.store import Codec, CommitUnknown, CorruptState, MemoryStore, StaleEpoch
 from tests.simulation import process
-from tests.simulation.run import Simulation
-from tests.simulation.violation import Violation
-
-Plant = Callable[[ExitStack], None]
-
-
-@frozen
-class Mutant:
-    name: str
-    danger: str
-    """What it would do to its users."""
-    plant: Plant
-
-
-@frozen
-class Catch:
-    """Which seed has caught a mutant, and by which promise."""
-
-    seed: int
-    promise: str
-    story: str
-
-
-_ALL: dict[str, Mutant] = {}
-
-
-def mutants() -> list[Mutant]:
-    return list(_ALL.values())
-
-
-def catch(mutant: Mutant, seeds: Iterable[int]) -> Catch | None:
-    """Run seeds until one catches the mutant; None if it gets away."""
-    with let_out(mutant):
-        for seed in seeds:
-            try:
-                Simulation(seed).run()
-            except Violation as violation:
-                return Catch(seed, violation.promise, str(violation))
-            except AssertionError as error:
-                # The core's own assertions are a net as well.
-                return Catch(seed, "assert", str(error))
-    return None
-
-
-@contextmanager
-def let_out(mutant: Mutant) -> Iterator[None]:
-    with ExitStack() as stack:
-        mutant.plant(stack)
-        yield
-
-
-def _mutant(name: str, danger: str) -> Callable[[Plant], Plant]:
-    def register(plant: Plant) -> Plant:
-        _ALL[name] = Mutant(name, danger, plant)
-        return plant
-
-    return register
-
-
-def _set(stack: ExitStack, owner: Any, name: str, value: Any) -> Any:
-    """Replace an attribute while the mutant is out; returns what was there."""
-    before = getattr(owner, name)
-    stack.enter_context(patch.object(owner, name, value))
-    return before
-
-
-def _wrap(stack: ExitStack, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-    _set(stack, owner, name, make(getattr(owner, name)))
-
-
-def _cell(stack: ExitStack, cells: Iterable[tuple[Condition, Signal]], handler: Any) -> None:
-    """Replace cells of the life cycle's table."""
-    for condition, signal in cells:
-        stack.enter_context(patch.dict(lifecycle.TABLE[condition], {signal: handler}))
-
+from tests.simulation.planting import cell, mutant, put_in, wrap
 
 # ------------------------------------------------------- the order of things
 
@@ -147,30 +72,30 @@ def _too_early(stack: ExitStack, kind: type) -> None:
 
         return decide
 
-    _wrap(stack, Turns, "_decide", make)
+    wrap(stack, Turns, "_decide", make)
 
 
-@_mutant("launch-before-commit", "a crash forgets a task that runs")
+@mutant("launch-before-commit", "a crash forgets a task that runs")
 def _(stack: ExitStack) -> None:
     _too_early(stack, fx.Accept)
 
 
-@_mutant("ack-before-commit", "a crash forgets the end of a task, and Mesos tells it no more")
+@mutant("ack-before-commit", "a crash forgets the end of a task, and Mesos tells it no more")
 def _(stack: ExitStack) -> None:
     _too_early(stack, fx.Acknowledge)
 
 
-@_mutant("reply-before-commit", "a user is told 200 and the change is gone after a crash")
+@mutant("reply-before-commit", "a user is told 200 and the change is gone after a crash")
 def _(stack: ExitStack) -> None:
     _too_early(stack, fx.Reply)
 
 
-@_mutant("kill-before-commit", "a task is ended, and after a crash nobody knows why")
+@mutant("kill-before-commit", "a task is ended, and after a crash nobody knows why")
 def _(stack: ExitStack) -> None:
     _too_early(stack, fx.Kill)
 
 
-@_mutant("act-in-doubt", "a commit of unknown fate counts as done: what it meant may not be stored")
+@mutant("act-in-doubt", "a commit of unknown fate counts as done: what it meant may not be stored")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def poll(committer: Any) -> Any:
@@ -179,10 +104,10 @@ def _(stack: ExitStack) -> None:
 
         return poll
 
-    _wrap(stack, process.SlowCommitter, "poll", make)
+    wrap(stack, process.SlowCommitter, "poll", make)
 
 
-@_mutant("drop-failed-batch", "a commit that failed is not repeated: memory and store part ways")
+@mutant("drop-failed-batch", "a commit that failed is not repeated: memory and store part ways")
 def _(stack: ExitStack) -> None:
     def give_up(turns: Turns, pending: Any, error: Any, now_ms: int) -> None:
         if isinstance(error, StaleEpoch | CorruptState):
@@ -190,10 +115,10 @@ def _(stack: ExitStack) -> None:
         turns._pending = None
         turns.durable = pending.number
 
-    _set(stack, Turns, "_repeat_later", give_up)
+    put_in(stack, Turns, "_repeat_later", give_up)
 
 
-@_mutant("lead-on-when-stale", "a leader that was replaced goes on killing and acknowledging")
+@mutant("lead-on-when-stale", "a leader that was replaced goes on killing and acknowledging")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def poll(committer: Any) -> Any:
@@ -202,10 +127,10 @@ def _(stack: ExitStack) -> None:
 
         return poll
 
-    _wrap(stack, process.SlowCommitter, "poll", make)
+    wrap(stack, process.SlowCommitter, "poll", make)
 
 
-@_mutant("store-ignores-epoch", "two leaders overwrite each other's records")
+@mutant("store-ignores-epoch", "two leaders overwrite each other's records")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def commit(store: MemoryStore, epoch: Any, records: Any) -> None:
@@ -217,15 +142,15 @@ def _(stack: ExitStack) -> None:
 
         return commit
 
-    _wrap(stack, MemoryStore, "commit", make)
+    wrap(stack, MemoryStore, "commit", make)
 
 
-@_mutant("act-without-asking", "a leader that was replaced and has nothing to store goes on acting")
+@mutant("act-without-asking", "a leader that was replaced and has nothing to store goes on acting")
 def _(stack: ExitStack) -> None:
-    _set(stack, _Pending, "needs_commit", property(lambda pending: bool(pending.records)))
+    put_in(stack, _Pending, "needs_commit", property(lambda pending: bool(pending.records)))
 
 
-@_mutant("disconnect-unasked", "a leader that was replaced takes the subscription back, unawares")
+@mutant("disconnect-unasked", "a leader that was replaced takes the subscription back, unawares")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def disconnected(batch: Batch) -> None:
@@ -235,10 +160,10 @@ def _(stack: ExitStack) -> None:
 
         return disconnected
 
-    _wrap(stack, core, "_on_disconnected", make)
+    wrap(stack, core, "_on_disconnected", make)
 
 
-@_mutant("skip-bad-record", "what cannot be read is lost without a word, and its tasks with it")
+@mutant("skip-bad-record", "what cannot be read is lost without a word, and its tasks with it")
 def _(stack: ExitStack) -> None:
     def make(_real: Any) -> Any:
         def load(store: MemoryStore) -> Iterator[Any]:
@@ -251,10 +176,10 @@ def _(stack: ExitStack) -> None:
 
         return load
 
-    _wrap(stack, MemoryStore, "load", make)
+    wrap(stack, MemoryStore, "load", make)
 
 
-@_mutant("forget-health-in-store", "after a failover every check begins anew")
+@mutant("forget-health-in-store", "after a failover every check begins anew")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def decode(codec: Codec, kind: Kind, key: str, value: bytes) -> Any:
@@ -265,13 +190,13 @@ def _(stack: ExitStack) -> None:
 
         return decode
 
-    _wrap(stack, Codec, "decode", make)
+    wrap(stack, Codec, "decode", make)
 
 
 # ------------------------------------------------------------------- identity
 
 
-@_mutant("forget-framework-id", "a new leader is another framework: all tasks are orphans")
+@mutant("forget-framework-id", "a new leader is another framework: all tasks are orphans")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def load(self: World, records: Any) -> None:
@@ -279,19 +204,19 @@ def _(stack: ExitStack) -> None:
 
         return load
 
-    _wrap(stack, World, "load", make)
-    _set(stack, process, "_refuse_lost_identity", lambda _: None)
+    wrap(stack, World, "load", make)
+    put_in(stack, process, "_refuse_lost_identity", lambda _: None)
 
 
-@_mutant("lead-without-identity", "a lost framework id is replaced, and every task is orphaned")
+@mutant("lead-without-identity", "a lost framework id is replaced, and every task is orphaned")
 def _(stack: ExitStack) -> None:
-    _set(stack, process, "_refuse_lost_identity", lambda _: None)
+    put_in(stack, process, "_refuse_lost_identity", lambda _: None)
 
 
 # ------------------------------------------------------------- launches, offers
 
 
-@_mutant("reuse-task-id", "Mesos refuses the task, or two tasks answer to one name")
+@mutant("reuse-task-id", "Mesos refuses the task, or two tasks answer to one name")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def provision(batch: Batch, instance: Instance, *rest: Any) -> Instance:
@@ -301,10 +226,10 @@ def _(stack: ExitStack) -> None:
 
         return provision
 
-    _wrap(stack, launches, "_provision", make)
+    wrap(stack, launches, "_provision", make)
 
 
-@_mutant("launch-newest-spec", "a task runs another definition than its record says")
+@mutant("launch-newest-spec", "a task runs another definition than its record says")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def launch(instance: Instance, spec: Any) -> fx.Launch:
@@ -312,10 +237,10 @@ def _(stack: ExitStack) -> None:
 
         return launch
 
-    _wrap(stack, launches, "Launch", make)
+    wrap(stack, launches, "Launch", make)
 
 
-@_mutant("forget-to-decline", "offers are hoarded: other frameworks starve")
+@mutant("forget-to-decline", "offers are hoarded: other frameworks starve")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def answer(batch: Batch) -> None:
@@ -324,10 +249,10 @@ def _(stack: ExitStack) -> None:
 
         return answer
 
-    _wrap(stack, launches, "_answer_offers", make)
+    wrap(stack, launches, "_answer_offers", make)
 
 
-@_mutant("hoard-unused-offers", "what nobody needs now is kept for later")
+@mutant("hoard-unused-offers", "what nobody needs now is kept for later")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def answer(batch: Batch) -> None:
@@ -336,23 +261,23 @@ def _(stack: ExitStack) -> None:
 
         return answer
 
-    _wrap(stack, launches, "_answer_offers", make)
+    wrap(stack, launches, "_answer_offers", make)
 
 
-@_mutant("use-rescinded-offer", "one void offer id makes Mesos drop every task of the call")
+@mutant("use-rescinded-offer", "one void offer id makes Mesos drop every task of the call")
 def _(stack: ExitStack) -> None:
-    _set(stack, OfferBook, "remove", lambda _self, _offer_id: None)
+    put_in(stack, OfferBook, "remove", lambda _self, _offer_id: None)
 
 
-@_mutant("keep-offers-of-old-stream", "offers of a lost subscription are used")
+@mutant("keep-offers-of-old-stream", "offers of a lost subscription are used")
 def _(stack: ExitStack) -> None:
-    _set(stack, OfferBook, "clear", lambda _self: None)
+    put_in(stack, OfferBook, "clear", lambda _self: None)
 
 
-@_mutant("double-book-ports", "two tasks of one launch are given the same port")
+@mutant("double-book-ports", "two tasks of one launch are given the same port")
 def _(stack: ExitStack) -> None:
-    _set(stack, placement, "without_ports", lambda ranges, _ports: ranges)
-    _set(stack, placement, "choose_ports", _first_ports)
+    put_in(stack, placement, "without_ports", lambda ranges, _ports: ranges)
+    put_in(stack, placement, "choose_ports", _first_ports)
 
 
 def _first_ports(requests: Any, pools: Any, _rng: Any) -> tuple[int, ...] | None:
@@ -360,7 +285,7 @@ def _first_ports(requests: Any, pools: Any, _rng: Any) -> tuple[int, ...] | None
     return tuple(free[: len(requests)]) if len(free) >= len(requests) else None
 
 
-@_mutant("overbook-cpus", "more is launched than was offered")
+@mutant("overbook-cpus", "more is launched than was offered")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def minus(pool: Any, share: Any, ports: Any) -> Any:
@@ -368,10 +293,10 @@ def _(stack: ExitStack) -> None:
 
         return minus
 
-    _wrap(stack, placement, "_minus", make)
+    wrap(stack, placement, "_minus", make)
 
 
-@_mutant("never-suppress", "an idle scheduler is sent every offer of the cluster, for ever")
+@mutant("never-suppress", "an idle scheduler is sent every offer of the cluster, for ever")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def ask(batch: Batch) -> None:
@@ -380,10 +305,10 @@ def _(stack: ExitStack) -> None:
 
         return ask
 
-    _wrap(stack, launches, "_ask_for_offers", make)
+    wrap(stack, launches, "_ask_for_offers", make)
 
 
-@_mutant("never-revive", "a suppressed scheduler never launches anything again")
+@mutant("never-revive", "a suppressed scheduler never launches anything again")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def ask(batch: Batch) -> None:
@@ -392,10 +317,10 @@ def _(stack: ExitStack) -> None:
 
         return ask
 
-    _wrap(stack, launches, "_ask_for_offers", make)
+    wrap(stack, launches, "_ask_for_offers", make)
 
 
-@_mutant("unique-counts-running-only", "two instances of a UNIQUE app are put on one host")
+@mutant("unique-counts-running-only", "two instances of a UNIQUE app are put on one host")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def index(self: World, instance: Instance, *rest: Any) -> None:
@@ -404,33 +329,33 @@ def _(stack: ExitStack) -> None:
 
         return index
 
-    _wrap(stack, World, "_index_place", make)
+    wrap(stack, World, "_index_place", make)
 
 
-@_mutant("ignore-backoff", "an app that crashes is launched again at once, without end")
+@mutant("ignore-backoff", "an app that crashes is launched again at once, without end")
 def _(stack: ExitStack) -> None:
-    _set(stack, launches, "is_delayed", lambda *_: False)
+    put_in(stack, launches, "is_delayed", lambda *_: False)
 
 
-@_mutant("backoff-never-grows", "a crash loop is launched every second, for ever")
+@mutant("backoff-never-grows", "a crash loop is launched every second, for ever")
 def _(stack: ExitStack) -> None:
-    _set(stack, backoff, "next_delay_ms", lambda policy, _last, _now_ms: policy.base_ms)
+    put_in(stack, backoff, "next_delay_ms", lambda policy, _last, _now_ms: policy.base_ms)
 
 
 # ------------------------------------------------------------------ capacities
 
 
-@_mutant("ceiling-off-by-one", "a rolling upgrade runs one task more than allowed")
+@mutant("ceiling-off-by-one", "a rolling upgrade runs one task more than allowed")
 def _(stack: ExitStack) -> None:
-    _wrap(stack, rollout, "ceiling_of", lambda real: lambda *a, **k: real(*a, **k) + 1)
+    wrap(stack, rollout, "ceiling_of", lambda real: lambda *a, **k: real(*a, **k) + 1)
 
 
-@_mutant("floor-off-by-one", "a rolling upgrade serves with one instance too few")
+@mutant("floor-off-by-one", "a rolling upgrade serves with one instance too few")
 def _(stack: ExitStack) -> None:
-    _wrap(stack, rollout, "floor_of", lambda real: lambda *a: max(0, real(*a) - 1))
+    wrap(stack, rollout, "floor_of", lambda real: lambda *a: max(0, real(*a) - 1))
 
 
-@_mutant("doomed-do-not-count", "what is being killed counts as gone: too many run at once")
+@mutant("doomed-do-not-count", "what is being killed counts as gone: too many run at once")
 def _(stack: ExitStack) -> None:
     def alive(side: rollout.Side) -> int:
         return (
@@ -442,8 +367,8 @@ def _(stack: ExitStack) -> None:
             + side.recycling
         )
 
-    _set(stack, rollout.Side, "alive", property(alive))
-    _set(
+    put_in(stack, rollout.Side, "alive", property(alive))
+    put_in(
         stack,
         rollout.Side,
         "active",
@@ -451,7 +376,7 @@ def _(stack: ExitStack) -> None:
     )
 
 
-@_mutant("unreachable-do-not-count", "a partition doubles an app at once")
+@mutant("unreachable-do-not-count", "a partition doubles an app at once")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def bucket_of(self: World, instance: Instance) -> Bucket:
@@ -460,12 +385,12 @@ def _(stack: ExitStack) -> None:
 
         return bucket_of
 
-    _wrap(stack, World, "bucket_of", make)
+    wrap(stack, World, "bucket_of", make)
 
 
-@_mutant("unreachable-count-twice", "a partition makes healthy instances be scaled down")
+@mutant("unreachable-count-twice", "a partition makes healthy instances be scaled down")
 def _(stack: ExitStack) -> None:
-    _wrap(
+    wrap(
         stack,
         rollout.Side,
         "active",
@@ -473,7 +398,7 @@ def _(stack: ExitStack) -> None:
     )
 
 
-@_mutant("unhealthy-count-as-serving", "an upgrade goes on while the new version is sick")
+@mutant("unhealthy-count-as-serving", "an upgrade goes on while the new version is sick")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def side(*args: Any, **options: Any) -> rollout.Side:
@@ -482,18 +407,18 @@ def _(stack: ExitStack) -> None:
 
         return side
 
-    _wrap(stack, upkeep, "_side", make)
+    wrap(stack, upkeep, "_side", make)
 
 
-@_mutant("canaries-without-limit", "a canary deployment is a full one")
+@mutant("canaries-without-limit", "a canary deployment is a full one")
 def _(stack: ExitStack) -> None:
-    _set(stack, upkeep, "with_canaries", lambda bounds, _wanted, _canaries: bounds)
+    put_in(stack, upkeep, "with_canaries", lambda bounds, _wanted, _canaries: bounds)
 
 
 # ----------------------------------------------------------------- deployments
 
 
-@_mutant("canaries-without-room", "canaries of an app that is made smaller wait for ever")
+@mutant("canaries-without-room", "canaries of an app that is made smaller wait for ever")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def decide(*, wanted: int, bounds: Bounds, new: Side, old: Side) -> Any:
@@ -502,10 +427,10 @@ def _(stack: ExitStack) -> None:
 
         return decide
 
-    _wrap(stack, upkeep, "decide", make)
+    wrap(stack, upkeep, "decide", make)
 
 
-@_mutant("step-skipped", "an app is upgraded before what it depends on serves")
+@mutant("step-skipped", "an app is upgraded before what it depends on serves")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def is_satisfied(world: World, action: Any) -> bool:
@@ -513,15 +438,15 @@ def _(stack: ExitStack) -> None:
 
         return is_satisfied
 
-    _wrap(stack, deployments, "is_satisfied", make)
+    wrap(stack, deployments, "is_satisfied", make)
 
 
-@_mutant("cancel-leaks-deployment", "a forced change leaves the deployment before it running")
+@mutant("cancel-leaks-deployment", "a forced change leaves the deployment before it running")
 def _(stack: ExitStack) -> None:
-    _set(stack, commands, "give_up", lambda *_: None)
+    put_in(stack, commands, "give_up", lambda *_: None)
 
 
-@_mutant("cancel-leaks-instances", "a cancelled upgrade leaves tasks of the new version for ever")
+@mutant("cancel-leaks-instances", "a cancelled upgrade leaves tasks of the new version for ever")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def deploy(batch: Batch, version: Any, changes: Any, reverts: Any) -> Any:
@@ -531,45 +456,45 @@ def _(stack: ExitStack) -> None:
 
         return deploy
 
-    _wrap(stack, reverts, "deploy", make)
+    wrap(stack, reverts, "deploy", make)
 
 
-@_mutant("revert-deletes-apps", "a revert removes an app that was there before")
+@mutant("revert-deletes-apps", "a revert removes an app that was there before")
 def _(stack: ExitStack) -> None:
-    _set(stack, reverts, "_after", lambda app, _change: evolve(app, removed=True))
+    put_in(stack, reverts, "_after", lambda app, _change: evolve(app, removed=True))
 
 
 # ------------------------------------------------------------------ life cycle
 
 
-@_mutant("end-is-ignored", "the end of a task is acknowledged and forgotten")
+@mutant("end-is-ignored", "the end of a task is acknowledged and forgotten")
 def _(stack: ExitStack) -> None:
-    _cell(stack, [(Condition.RUNNING, Signal.CRASHED)], transitions.ignore)
+    cell(stack, [(Condition.RUNNING, Signal.CRASHED)], transitions.ignore)
 
 
-@_mutant("unknown-is-ignored", "a task that Mesos does not know is believed to run for ever")
-def _(stack: ExitStack) -> None:
-    held = [c for c in Condition if c is not Condition.SCHEDULED]
-    _cell(stack, [(c, Signal.UNKNOWN) for c in held], transitions.ignore)
-
-
-@_mutant("lost-is-ignored", "a task that is gone is believed to run for ever")
+@mutant("unknown-is-ignored", "a task that Mesos does not know is believed to run for ever")
 def _(stack: ExitStack) -> None:
     held = [c for c in Condition if c is not Condition.SCHEDULED]
-    _cell(stack, [(c, Signal.LOST) for c in held], transitions.ignore)
+    cell(stack, [(c, Signal.UNKNOWN) for c in held], transitions.ignore)
 
 
-@_mutant("no-kill-retry", "a kill that got lost leaves its task running for ever")
+@mutant("lost-is-ignored", "a task that is gone is believed to run for ever")
+def _(stack: ExitStack) -> None:
+    held = [c for c in Condition if c is not Condition.SCHEDULED]
+    cell(stack, [(c, Signal.LOST) for c in held], transitions.ignore)
+
+
+@mutant("no-kill-retry", "a kill that got lost leaves its task running for ever")
 def _(stack: ExitStack) -> None:
     _no_deadline(stack, Condition.KILLING)
 
 
-@_mutant("no-launch-confirm", "a launch that got lost is waited for without end")
+@mutant("no-launch-confirm", "a launch that got lost is waited for without end")
 def _(stack: ExitStack) -> None:
     _no_deadline(stack, Condition.PROVISIONED)
 
 
-@_mutant("drain-never-ends", "without an answer of Consul nothing is ever stopped")
+@mutant("drain-never-ends", "without an answer of Consul nothing is ever stopped")
 def _(stack: ExitStack) -> None:
     _no_deadline(stack, Condition.DRAINING)
 
@@ -581,12 +506,12 @@ def _no_deadline(stack: ExitStack, condition: Condition) -> None:
 
         return deadline_of
 
-    for module in (deadlines, core, transitions, world):
+    for module in (deadlines, core, due, transitions, world):
         if hasattr(module, "deadline_of"):
-            _wrap(stack, module, "deadline_of", make)
+            wrap(stack, module, "deadline_of", make)
 
 
-@_mutant("kill-without-drain", "requests fail because a task is killed while it is in Consul")
+@mutant("kill-without-drain", "requests fail because a task is killed while it is in Consul")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def start_kill(batch: Batch, instance: Instance, cause: Cause) -> None:
@@ -608,17 +533,17 @@ def _(stack: ExitStack) -> None:
         return start_kill
 
     wrapped = make(transitions.start_kill)
-    _set(stack, transitions, "start_kill", wrapped)
+    put_in(stack, transitions, "start_kill", wrapped)
     held = [c for c in Condition if lifecycle.TABLE[c][Signal.KILL].__name__ == "start_kill"]
-    _cell(stack, [(c, Signal.KILL) for c in held], wrapped)
+    cell(stack, [(c, Signal.KILL) for c in held], wrapped)
 
 
-@_mutant("health-kill-ignores-brake", "a prober that lost its network kills the whole cluster")
+@mutant("health-kill-ignores-brake", "a prober that lost its network kills the whole cluster")
 def _(stack: ExitStack) -> None:
-    _set(stack, Brake, "holds", property(lambda _self: False))
+    put_in(stack, Brake, "holds", property(lambda _self: False))
 
 
-@_mutant("give-up-ignores-brake", "a network that breaks apart has the whole cluster started anew")
+@mutant("give-up-ignores-brake", "a network that breaks apart has the whole cluster started anew")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def give_up(batch: Batch, instance: Instance, cause: Cause) -> None:
@@ -630,38 +555,38 @@ def _(stack: ExitStack) -> None:
         return give_up
 
     wrapped = make(transitions.give_up)
-    _set(stack, transitions, "give_up", wrapped)
-    _cell(stack, [(Condition.UNREACHABLE, Signal.DEADLINE)], wrapped)
+    put_in(stack, transitions, "give_up", wrapped)
+    cell(stack, [(Condition.UNREACHABLE, Signal.DEADLINE)], wrapped)
 
 
-@_mutant("probes-never-kill", "a sick instance stays for ever")
+@mutant("probes-never-kill", "a sick instance stays for ever")
 def _(stack: ExitStack) -> None:
-    _set(stack, verdicts, "judge", lambda *_: None)
-    _set(stack, transitions, "judge", lambda *_: None)
+    put_in(stack, verdicts, "judge", lambda *_: None)
+    put_in(stack, transitions, "judge", lambda *_: None)
 
 
 # --------------------------------------------------------------------- strays
 
 
-@_mutant("no-tombstones", "a task that rises from the dead cannot be known as ours, and stays")
+@mutant("no-tombstones", "a task that rises from the dead cannot be known as ours, and stays")
 def _(stack: ExitStack) -> None:
     def expunge(batch: Batch, instance: Instance) -> None:
         batch.delete(Kind.INSTANCE, instance.id)
 
-    _set(stack, transitions, "expunge", expunge)
+    put_in(stack, transitions, "expunge", expunge)
 
 
-@_mutant("strays-are-ignored", "a task that is ours and not wanted runs for ever, unlisted")
+@mutant("strays-are-ignored", "a task that is ours and not wanted runs for ever, unlisted")
 def _(stack: ExitStack) -> None:
-    _set(stack, core, "on_stray", lambda *_: None)
+    put_in(stack, core, "on_stray", lambda *_: None)
 
 
-@_mutant("kill-every-stray", "a restored old store kills a cluster")
+@mutant("kill-every-stray", "a restored old store kills a cluster")
 def _(stack: ExitStack) -> None:
-    _set(stack, strays, "has_ended", lambda *_: True)
+    put_in(stack, strays, "has_ended", lambda *_: True)
 
 
-@_mutant("no-implicit-reconcile", "tasks that we do not know are never found")
+@mutant("no-implicit-reconcile", "tasks that we do not know are never found")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def settle(batch: Batch) -> None:
@@ -670,10 +595,10 @@ def _(stack: ExitStack) -> None:
 
         return settle
 
-    _wrap(stack, core, "settle_round", make)
+    wrap(stack, core, "settle_round", make)
 
 
-@_mutant("no-explicit-reconcile", "tasks that ended while nobody listened are believed to run")
+@mutant("no-explicit-reconcile", "tasks that ended while nobody listened are believed to run")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
         def begin(batch: Batch) -> None:
@@ -683,5 +608,5 @@ def _(stack: ExitStack) -> None:
 
         return begin
 
-    _wrap(stack, core, "begin_round", make)
-    _wrap(stack, asking, "begin_round", make)
+    wrap(stack, core, "begin_round", make)
+    wrap(stack, asking, "begin_round", make)

@@ -4,9 +4,9 @@ import pytest
 
 from tests.simulation.minimise import attempt, minimise
 from tests.simulation.options import Options
+from tests.simulation.planting import let_out, mutants
 from tests.simulation.run import Simulation
 from tests.simulation.violation import Violation
-from tests.simulation.zoo import let_out, mutants
 
 
 def run(simulation: Simulation) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.zoo import Mutant, catch, let_out, mutants
+from tests.simulation.planting import Mutant, catch, let_out, mutants
 
 RECORD = Path(__file__).resolve().parents[3] / "docs" / "reliability.md"
 MORE_SEEDS = 2_000
