@@ -144,18 +144,23 @@ def watch(
     what: str,
     advice: Callable[[], list[str]],
 ) -> None:
-    """Poll until done, and show each change: in place on a terminal, else line by line."""
+    """Poll until done, and show each change: in place on a terminal, else line by line.
+
+    A scheduler that has answered once and does not any more is waited for: deployments outlive it.
+    """
     give_up_at = time.monotonic() + wait_s
     console = Console(stderr=True, highlight=False, quiet=quiet)
     shown: tuple[str, ...] = ()
     with Live(console=console, auto_refresh=False, transient=True) as live:
+        probe_again = probe
         while True:
-            progress = probe()
+            progress = probe_again()
+            probe_again = functools.partial(_patiently, probe)
             if progress.lines != shown:
                 shown = progress.lines
                 if console.is_terminal:
                     live.update(Text("\n".join(shown)), refresh=True)
-                elif not quiet:
+                elif shown and not quiet:
                     click.echo("; ".join(shown), err=True)
             if progress.done:
                 return
@@ -164,3 +169,12 @@ def watch(
                 break
             time.sleep(min(POLL_S, left_s))
     raise Failure(ExitCode.TIMEOUT, f"{what} is not done after {wait_s:g} s.", *shown, *advice())
+
+
+def _patiently(probe: Callable[[], Progress]) -> Progress:
+    try:
+        return probe()
+    except Failure as failure:
+        if failure.code is not ExitCode.NOT_REACHABLE:
+            raise
+        return Progress(done=False, lines=(f"waiting for the scheduler: {failure.message}",))

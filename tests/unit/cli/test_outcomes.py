@@ -128,6 +128,22 @@ def test_an_app_that_another_deployment_has_changed_since_is_not_judged(
     assert egret("deployment", "watch", "d1").exit_code == 0
 
 
+def test_a_scheduler_that_is_away_for_a_while_is_waited_for(egret: Egret, known: Stub) -> None:
+    """Its successor knows what became of the deployment."""
+    known.on("GET", PATH, 200, an_outcome("running"))
+    known.on("GET", PATH, 503, {"message": "Could not determine the current leader"})
+    known.on("GET", PATH, 200, an_outcome("done"))
+    result = egret("deployment", "watch", "d1")
+    assert (result.exit_code, result.stdout) == (0, "done\n")
+    assert "waiting for the scheduler" in result.stderr
+    assert "\n\n" not in result.stderr
+
+
+def test_a_scheduler_that_was_never_there_is_not(egret: Egret, stub: Stub) -> None:
+    stub.on("GET", PATH, 503, {"message": "Could not determine the current leader"})
+    assert egret("deployment", "watch", "d1").exit_code == 3
+
+
 # ------------------------------------------------------------------ watching all
 
 
