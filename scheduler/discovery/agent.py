@@ -236,10 +236,10 @@ class AgentRegistry:
         pause = self._pauses.setdefault(url, _Pause())
         if self._clock_s() < pause.until_s:
             return None
-        agent = self._agents.get(url)
-        if agent is None:
-            agent = self._agents[url] = connect(self._address, self._stop, url)
         try:
+            agent = self._agents.get(url)
+            if agent is None:
+                agent = self._agents[url] = connect(self._address, self._stop, url)
             use_token(agent, self._address)
             answer = call(agent)
         except ConsulUnavailableError as error:

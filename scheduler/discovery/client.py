@@ -21,8 +21,11 @@ from scheduler.discovery.entry import META_OWNER
 
 T = TypeVar("T")
 
-_SENSELESS = (ValueError, TypeError, KeyError, IndexError, AttributeError)
+_SENSELESS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 """What reading an answer raises that is not what Consul's documents say: a proxy's, perhaps."""
+
+_asked = threading.local()
+"""``last`` is the request that this thread sent last: whose answer it reads."""
 
 
 class ConsulUnavailableError(Exception):
@@ -61,6 +64,8 @@ class _Session(requests.Session):
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         if self._stop.is_set():
             raise requests.ConnectionError("not sent: the term is over")
+        url, _, _ = (request.url or "").partition("?")
+        _asked.last = f"{request.method} {url}"
         return super().send(request, **kwargs)
 
 
@@ -68,11 +73,18 @@ def connect(address: ConsulAddress, stop: threading.Event, url: str | None = Non
     """Make a client for ``url``, by default the address's own; ``use_token`` is to follow.
 
     Once ``stop`` is set it sends nothing more; the request under way ends within its time-outs.
+
+    Raises:
+        ConsulUnavailableError: the URL is none.
     """
-    parts = urlsplit(url or address.url)
+    try:
+        parts = urlsplit(url or address.url)
+        port = parts.port or 8500
+    except ValueError as error:
+        raise ConsulUnavailableError(f"no address: {error}"[:500]) from error
     client = Consul(
         host=parts.hostname,
-        port=parts.port or 8500,
+        port=port,
         scheme=parts.scheme,
         verify=str(address.ca_file) if address.ca_file else True,
         connections_timeout=address.timeout_s,
@@ -87,7 +99,7 @@ def use_token(client: Consul, address: ConsulAddress) -> None:
     if address.token_file is not None:
         try:
             token = address.token_file.read_text().strip()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise ConsulUnavailableError(f"token file: {error}") from error
         if not token:
             # Without one, Consul would show us less than there is, and we would believe it.
@@ -141,8 +153,9 @@ def commit(client: Consul, operations: list[dict[str, Any]]) -> None:
 
 
 def _senseless(error: Exception) -> ConsulUnavailableError:
+    where = getattr(_asked, "last", "nothing")
     cause = f"{type(error).__name__}: {error}"
-    return ConsulUnavailableError(f"an answer that makes no sense ({cause})"[:500])
+    return ConsulUnavailableError(f"an answer that makes no sense, to {where} ({cause})"[:500])
 
 
 def has_foreign_entries(client: Consul, owner: str, name: str) -> bool:
@@ -160,5 +173,5 @@ def _refusal(body: str) -> ConsulRefusedError:
     try:
         first = json.loads(body)["Errors"][0]
         return ConsulRefusedError(int(first["OpIndex"]), str(first["What"])[:500])
-    except (ValueError, KeyError, IndexError, TypeError):
+    except _SENSELESS:
         return ConsulRefusedError(-1, body[:500])

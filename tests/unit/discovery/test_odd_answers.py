@@ -4,8 +4,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from scheduler.core.ids import Epoch, TaskId
 from scheduler.discovery.agent import AgentRegistry
@@ -49,6 +51,8 @@ ODD = [
     '{"Errors": 5}',
     "<html>welcome</html>",
     "[",
+    "[" * 100_000,
+    '{"a": {"ID": "a", "Service": "a", "Address": [], "Port": {}, "Tags": [{}], "Meta": {"x": 5}}}',
 ]
 
 
@@ -77,7 +81,7 @@ class Consul:
             do_PUT = do_GET  # noqa: N815 - the names are the server's
             do_DELETE = do_GET  # noqa: N815
 
-            def log_message(self, *_args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's
                 """Keep quiet: nobody reads it."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -150,3 +154,36 @@ def test_what_follows_the_request_under_way_is_not_sent_once_the_term_is_over(
         assert consul.requests == 1
         if isinstance(registry, CatalogRegistry):
             assert "the term is over" in str(failures[0])
+
+
+def test_an_error_says_what_was_asked_for(consul: Consul) -> None:
+    consul.body = b"5"
+    catalog, _ = registries(consul.url)
+    with pytest.raises(
+        ConsulUnavailableError, match=f"no sense, to GET {consul.url}/v1/catalog/nodes "
+    ):
+        catalog.read(DESIRED)
+
+
+def test_a_token_that_cannot_be_read_is_no_end(consul: Consul, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_bytes(b"\xff")
+    registry = CatalogRegistry(ConsulAddress(consul.url, token_file=token), OWNER, Epoch(1))
+    with pytest.raises(ConsulUnavailableError, match="token file"):
+        registry.take_over()
+
+
+@pytest.mark.parametrize("host", ["a:b", "[", "x y", "x" * 70 + ".y", "\u2100", "a/b:c", ""])
+def test_a_host_that_is_no_name_is_an_agent_that_does_not_answer(consul: Consul, host: str) -> None:
+    """Hosts are told by Mesos, and by what others may have written into Consul."""
+    port = consul.server.server_address[1]
+    address = ConsulAddress(consul.url)
+    registry = AgentRegistry(address, OWNER, Epoch(1), agent_url=f"http://{{host}}:{port}")
+    consul.body = b'[{"LockIndex": 0, "Key": "k", "Value": "MQ==", "ModifyIndex": 1}]'
+    registry.take_over()
+    entry = evolve(ENTRY, host=host)
+    consul.body = b"[]"
+    assert registry.read({entry.id: entry}).entries == {}
+    consul.body = b'[{"LockIndex": 0, "Key": "k", "Value": "MQ==", "ModifyIndex": 1}]'
+    [failed] = registry.put([entry])
+    assert failed.reason
