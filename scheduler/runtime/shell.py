@@ -273,7 +273,8 @@ class Runtime:
             while not self._is_stopping:
                 try:
                     elected = await self._campaign()
-                    if not isinstance(elected, Elected):
+                    # A stop closes the store: then there is nothing to lead from.
+                    if self._is_stopping or not isinstance(elected, Elected):
                         break
                     await self._lead(elected.epoch)
                     await self._make_way()

@@ -329,6 +329,28 @@ async def test_who_abdicates_makes_way_for_who_waits_and_else_leads_again(tmp_pa
     await first.end()
 
 
+async def test_who_is_stopped_in_the_moment_of_its_election_leaves_without_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The store is closed then, so that a campaign ends; there is nothing to load from."""
+    store = SqliteStore(tmp_path / "db", Codec(encode_spec, decode_spec))
+    campaign, elected, release = store.campaign, threading.Event(), threading.Event()
+
+    def slow() -> object:
+        result = campaign()
+        elected.set()
+        release.wait()
+        return result
+
+    monkeypatch.setattr(store, "campaign", slow)
+    life = Lifetime(store)
+    await eventually(elected.is_set, what="the election")
+    life.runtime.stop()
+    release.set()
+    await life.running
+    assert life.room.log == []
+
+
 async def test_a_store_that_is_away_at_the_start_is_an_error(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ):

@@ -57,6 +57,36 @@ def test_a_missing_folder_is_made(tmp_path: Path):
     store.close()
 
 
+def test_a_store_that_is_closed_while_it_opens_its_file_keeps_neither_file_nor_lock(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store = SqliteStore(path, CODEC)
+    opening, release, check = threading.Event(), threading.Event(), SqliteStore._check
+
+    def slow(self: SqliteStore, database: sqlite3.Connection) -> None:
+        opening.set()
+        release.wait()
+        check(self, database)
+
+    monkeypatch.setattr(SqliteStore, "_check", slow)
+    ends: list[object] = []
+    campaign = threading.Thread(target=lambda: ends.append(store.campaign()))
+    campaign.start()
+    opening.wait()
+    close = threading.Thread(target=store.close)
+    close.start()
+    store._closing.wait()
+    release.set()
+    campaign.join()
+    close.join()
+    assert len(ends) == 1, "the campaign failed"
+    assert store._database is None
+    assert store._lock_fd is None
+    second = SqliteStore(path, CODEC)
+    elect(second)
+    second.close()
+
+
 def test_nobody_but_the_owner_may_read_the_file(store: SqliteStore, path: Path):
     elect(store)
     assert path.stat().st_mode & 0o077 == 0
