@@ -35,6 +35,8 @@ from tests.simulation.violation import demand
 
 REFUSED_S = 60
 """For so long at least an offer is declined that nothing waits for: others shall have it."""
+LATE_MS = 5_000
+"""Longer than anything that Mesos says is on its way."""
 _EARLY = frozenset({Condition.PROVISIONED, Condition.STAGING, Condition.STARTING})
 
 
@@ -229,6 +231,9 @@ class Checkers(Watch):
         limit = max(counting.ceiling_of(spec), spec.instances)
         alive = sum(map(counting.may_live, instances))
         real, returned = self._alive_and_returned(app_id)
+        if real <= limit:
+            # Nothing is too many: who is back, and known to be, is counted like all others.
+            self._welcome(app_id)
         told = f"{app_id}: {alive} may be alive, at most {limit} (+{returned} returned) allowed"
         demand(alive <= limit + returned, "S4", told)
         told = f"{app_id}: {real - returned} are alive, at most {limit} allowed"
@@ -238,6 +243,20 @@ class Checkers(Watch):
         """Count the tasks of an app that run in truth, and those of them that were out of sight."""
         real = [t for t in self.alive.values() if t.launch.spec.id == app_id]
         return len(real), sum(t.was_out_of_sight for t in real)
+
+    def _welcome(self, app_id: AppId) -> None:
+        """Excuse no more those of which it is on record that they came back."""
+        for task in self.alive.values():
+            if not task.was_out_of_sight or task.launch.spec.id != app_id:
+                continue
+            stored = self.ledger.instances.get(task.launch.instance.id)
+            if stored is None or stored.task_id != task.id:
+                continue
+            lost_ms = self.absence.lost_ms[task.agent.agent.id][-1]
+            is_back = task.agent.is_visible and stored.condition is Condition.RUNNING
+            # What was said of its absence has been heard by then, and will not come again.
+            if is_back and stored.since_ms >= lost_ms + LATE_MS:
+                task.was_out_of_sight = False
 
     def _check_canaries(self, process: Process, app_id: AppId, effect: fx.Accept) -> None:
         """S4: no more of a new version are launched than may be tried beside the old one."""

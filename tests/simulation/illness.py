@@ -105,6 +105,10 @@ class Illness:
             told = f"{instance.app_id}: {task_id} {what} for {now_ms - since_ms} ms"
             demand(now_ms - since_ms <= bound_ms, "health", told)
 
+    def excuse(self, ms: int) -> None:
+        """Give what waits some time in which the leader could not act."""
+        self._waiting = {key: since_ms + ms for key, since_ms in self._waiting.items()}
+
     def rest(self) -> None:
         """Nothing can be asked of the leader now."""
         self._waiting = {}

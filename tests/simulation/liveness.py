@@ -28,8 +28,9 @@ class Liveness:
         self._mesos = mesos
         self._catalog = catalog
         self._subscription: Subscription | None = None
+        self._looked_ms = 0
         self._heard_ms = 0
-        """Since when the leader has been heard, and has acted, without a break."""
+        """Since when the leader has been heard; later by the time in which it could not act."""
         self._offers: dict[OfferId, int] = {}
         self._waiting: dict[tuple[TaskId, Condition, int], int] = {}
 
@@ -37,7 +38,8 @@ class Liveness:
         """Look at the leader; ``healed_ms`` is None as long as there are faults."""
         # An outage of the store that began and ended between two looks is within every bound.
         is_prompt = leader.turns.error is None and not leader.is_frozen
-        is_heard = leader.is_alive and leader.world.connected and is_prompt
+        is_heard = leader.is_alive and leader.world.connected
+        passed_ms, self._looked_ms = now_ms - self._looked_ms, now_ms
         if leader.subscription is not self._subscription or not is_heard:
             self._subscription = leader.subscription
             self._offers = {}
@@ -45,7 +47,9 @@ class Liveness:
             self._heard_ms = now_ms
             self._checkers.illness.rest()
             self._checkers.progress.rest()
-        if is_heard:
+        elif not is_prompt:
+            self._excuse(passed_ms)
+        if is_heard and is_prompt:
             self._checkers.illness.look(leader, now_ms)
             self._checkers.absence.look(leader, now_ms, self._heard_ms)
             self._checkers.progress.look(leader, now_ms, self._heard_ms)
@@ -53,6 +57,13 @@ class Liveness:
             self._look_at_tasks(leader, now_ms)
         if healed_ms is not None:
             self._look_at_discovery(now_ms, healed_ms)
+
+    def _excuse(self, ms: int) -> None:
+        """Give all that waits the time in which the leader could not act."""
+        self._heard_ms += ms
+        self._offers = {key: since_ms + ms for key, since_ms in self._offers.items()}
+        self._waiting = {key: since_ms + ms for key, since_ms in self._waiting.items()}
+        self._checkers.illness.excuse(ms)
 
     def _look_at_offers(self, leader: Process, now_ms: int) -> None:
         """L4: every offer is used or declined while the connection stands."""
