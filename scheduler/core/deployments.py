@@ -35,7 +35,11 @@ def settle_deployment(batch: Batch, deployment_id: DeploymentId) -> None:
         batch.publish(DeploymentStepDone(deployment, step))
         deployment = _next_step(batch, deployment)
     drop_deployment(batch, deployment)
-    conclude(batch, deployment, Outcome.FAILED if deployment.has_failed else Outcome.DONE)
+    if deployment.has_failed:
+        # That was told when it failed: it is no success now because nothing is left to do.
+        conclude(batch, deployment, Outcome.FAILED)
+        return
+    conclude(batch, deployment, Outcome.DONE)
     batch.publish(DeploymentDone(deployment))
 
 

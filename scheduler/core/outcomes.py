@@ -24,9 +24,6 @@ def conclude(
     reverted_by: DeploymentId | None = None,
 ) -> None:
     """Keep what became of a deployment; of one that had failed before, why it had."""
-    if deployment.has_failed:
-        why = deployment.paused
-        reason = why if reason is None else f"{reason}; it had failed: {why}"
     _keep(
         batch,
         Finished(
@@ -36,11 +33,19 @@ def conclude(
             ended_at_ms=batch.now_ms,
             started_at_ms=deployment.started_at_ms,
             changes=deployment.changes,
-            reason=reason,
+            reason=why_of(deployment, reason),
             reverts=deployment.reverts,
             reverted_by=reverted_by,
         ),
     )
+
+
+def why_of(deployment: Deployment, reason: str | None) -> str | None:
+    """Give the reason of an end; of a deployment that had failed before, with why it had."""
+    if not deployment.has_failed:
+        return reason
+    why = deployment.paused
+    return why if reason is None else f"{reason}; it had failed: {why}"
 
 
 def conclude_queued(batch: Batch, queued: Queued, outcome: Outcome, reason: str) -> None:

@@ -18,7 +18,7 @@ from scheduler.core.effects import (
     Rejected,
 )
 from scheduler.core.ids import AppId, DeploymentId, Version
-from scheduler.core.outcomes import conclude
+from scheduler.core.outcomes import conclude, why_of
 from scheduler.core.planning import circle_in, imagine, plan
 from scheduler.core.queueing import follow_revert
 from scheduler.core.records import App, Kind, Outcome, RolledBack, Rollout
@@ -114,7 +114,8 @@ def revert(
         batch.put(app)
         follow_revert(batch, change)
         if change.before is not None:
-            batch.put(RolledBack(app.id, change.before, batch.now_ms, reason))
+            why = why_of(deployment, reason) or reason
+            batch.put(RolledBack(app.id, change.before, batch.now_ms, why))
     accepted = deploy(batch, batch.new_version(), changes, group_changes, reverts=deployment)
     conclude(batch, deployment, outcome, reason, reverted_by=accepted.deployment_id)
     return accepted

@@ -4,7 +4,7 @@ from attrs import evolve
 
 from scheduler.core.app import RestartMode, RestartPolicy, UpdatePolicy
 from scheduler.core.deployment import Change, Deployment
-from scheduler.core.effects import Accepted, Reply
+from scheduler.core.effects import Accepted, DeploymentDone, DeploymentFailed, Reply
 from scheduler.core.events import CancelDeployment, ChangeApps
 from scheduler.core.ids import AppId, DeploymentId, RequestId
 from scheduler.core.instance import TaskState
@@ -13,7 +13,18 @@ from scheduler.core.records import Finished, Outcome
 from scheduler.core.settings import Settings
 from scheduler.core.wishes import Upsert
 from scheduler.core.world import World
-from tests.unit.core.game import NOW_MS, V1, WEB, Game, effects_in, instance, offer, spec, update
+from tests.unit.core.game import (
+    NOW_MS,
+    V1,
+    WEB,
+    Game,
+    effects_in,
+    facts_in,
+    instance,
+    offer,
+    spec,
+    update,
+)
 
 OTHER = AppId("/other")
 
@@ -92,6 +103,7 @@ def test_one_that_had_failed_keeps_its_reason_when_it_is_cancelled() -> None:
     finished = game.world.finished[deployment_id]
     assert finished.outcome is Outcome.CANCELLED
     assert (finished.reason or "").startswith("cancelled; it had failed: ")
+    assert [one.reason for one in game.world.rolled_back.values()] == [finished.reason]
     assert "made no progress for 10 s" in (finished.reason or "")
 
 
@@ -103,8 +115,10 @@ def test_one_that_had_failed_is_not_done_when_nothing_is_left_to_do() -> None:
     game.upsert(spec(restart_policy=never))
     deployment_id = game.deployment_id
     game.offer(offer())
-    game.send(update(game.only.task_id, TaskState.FAILED))
+    batch = game.send(update(game.only.task_id, TaskState.FAILED))
     assert game.world.deployments == {}
+    assert len(facts_in(batch, DeploymentFailed)) == 1
+    assert facts_in(batch, DeploymentDone) == []
     finished = game.world.finished[deployment_id]
     assert finished.outcome is Outcome.FAILED
     assert "restartPolicy allows no more restarts" in (finished.reason or "")
