@@ -5,9 +5,10 @@ waiting for anything. The whole desired set is kept, so nothing is lost while Co
 """
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from enum import StrEnum
 
 import structlog
@@ -121,10 +122,10 @@ class Discovery:
         loop = asyncio.get_running_loop()
 
         def on_gone(task_id: TaskId) -> None:
-            loop.call_soon_threadsafe(self._report, Deregistered(task_id))
+            _tell(loop, self._report, Deregistered(task_id))
 
         def on_stale() -> None:
-            loop.call_soon_threadsafe(self._on_stale)
+            _tell(loop, self._on_stale)
 
         self._sync = SyncLoop(
             self._registry(owner, epoch),
@@ -138,20 +139,32 @@ class Discovery:
     async def run(self) -> None:
         """Sync until ``stop``, or until another leader has taken over. Entries stay in place.
 
+        After ``stop`` the thread still ends the request it is in, however slowly that is answered.
+        Whoever cannot wait for that cancels this: nobody hears of the thread any more, and neither
+        the loop nor the process waits for it.
+
         Raises:
             Exception: whatever fault there is in the thread.
         """
         sync = self._sync
         if sync is None:
             return
-        with ThreadPoolExecutor(1, thread_name_prefix="egret-discovery") as executor:
-            work = asyncio.get_running_loop().run_in_executor(executor, sync.run)
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def work() -> None:
+            error: Exception | None = None
             try:
-                await asyncio.shield(work)
-            finally:
-                # The thread ends with the request it is in, within the time-outs of the address.
-                sync.stop()
-                await asyncio.wait((work,))
+                sync.run()
+            except Exception as fault:  # noqa: BLE001 - handed to who waits
+                error = fault
+            _tell(loop, _end, ended, error)
+
+        threading.Thread(target=work, name="egret-discovery", daemon=True).start()
+        try:
+            await ended
+        finally:
+            sync.stop()
 
     def stop(self) -> None:
         """End the term and ``run``; nothing is removed from Consul."""
@@ -311,6 +324,21 @@ class Discovery:
             return False
         self._failing.add(instance.id)
         return self._is_prober_suspect and is_advertised(instance, spec, is_prober_suspect=True)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, listener: Callable[..., None], *words: object) -> None:
+    """Call on the loop, from the thread; it may be closed by the time a request is answered."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(listener, *words)
+
+
+def _end(ended: asyncio.Future[None], error: Exception | None) -> None:
+    if ended.done():
+        return
+    if error is None:
+        ended.set_result(None)
+    else:
+        ended.set_exception(error)
 
 
 def _place_of(instance: Instance) -> tuple[object, ...]:

@@ -51,6 +51,7 @@ class DiscoveryRoom:
         self._discovery.stop()
         if self._syncing is not None:
             await asyncio.wait({self._syncing}, timeout=_LAST_REQUEST_S)
+            self._syncing.cancel()
         self._term = self._syncing = self._leave_bus = None
 
     def instances_changed(self, changes: Changes) -> None:

@@ -1,5 +1,6 @@
 """Whatever answers in Consul's place: it is an error of Consul, never the end of the scheduler."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -10,11 +11,13 @@ import pytest
 from attrs import evolve
 
 from scheduler.core.ids import Epoch, TaskId
+from scheduler.discovery import Discovery, DiscoverySettings
 from scheduler.discovery.agent import AgentRegistry
 from scheduler.discovery.catalog import CatalogRegistry
 from scheduler.discovery.client import ConsulAddress, ConsulRefusedError, ConsulUnavailableError
 from scheduler.discovery.entry import META_OWNER, ServiceEntry
 from scheduler.discovery.registry import Registry
+from tests.support import eventually
 
 OWNER = "framework"
 ENTRY = ServiceEntry(
@@ -63,6 +66,7 @@ class Consul:
         self.body = b""
         self.status = 200
         self.requests = 0
+        self.answers = 0
         self.hold = threading.Event()
         self.hold.set()
         consul = self
@@ -72,6 +76,7 @@ class Consul:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 consul.requests += 1
                 consul.hold.wait(30)
+                consul.answers += 1
                 self.send_response(consul.status)
                 self.send_header("Content-Length", str(len(consul.body)))
                 self.send_header("X-Consul-Index", "1")
@@ -187,3 +192,25 @@ def test_a_host_that_is_no_name_is_an_agent_that_does_not_answer(consul: Consul,
     consul.body = b'[{"LockIndex": 0, "Key": "k", "Value": "MQ==", "ModifyIndex": 1}]'
     [failed] = registry.put([entry])
     assert failed.reason
+
+
+def test_nobody_waits_for_a_thread_that_waits_for_consul(consul: Consul) -> None:
+    """Neither who steps down nor the end of the process: its answer may take for ever."""
+    consul.hold.clear()
+
+    async def term() -> None:
+        settings = DiscoverySettings(ConsulAddress(consul.url, timeout_s=60))
+        discovery = Discovery(settings, lambda _: None, lambda: None, lambda: 0)
+        discovery.start(OWNER, Epoch(1), [])
+        running = asyncio.create_task(discovery.run())
+        await eventually(lambda: consul.requests, what="a request")
+        discovery.stop()
+        running.cancel()
+        await asyncio.wait({running})
+
+    asyncio.run(term())
+    assert (consul.requests, consul.answers) == (1, 0)
+    [thread] = [each for each in threading.enumerate() if each.name.startswith("egret-discovery")]
+    assert thread.daemon
+    consul.hold.set()
+    thread.join()
