@@ -151,12 +151,16 @@ class Readiness:
         return self._kept.get(task_id)
 
     async def _ask(self, target: ReadinessTarget) -> None:
+        is_known = False
         while True:
             async with self._slots:
                 response = await self._fetch(target.request)
             self._keep(target, response)
             if response.status in target.ready_statuses:
-                log.info("task_ready", task_id=target.task_id, check=target.name)
+                if not is_known:
+                    # Once: with the store away it is asked on for hours.
+                    log.info("task_ready", task_id=target.task_id, check=target.name)
+                is_known = True
                 self._report(ReadinessResult(target.task_id, target.name, ready=True))
             # Asked on until the world has it that the task is ready: the report may be lost.
             await asyncio.sleep(target.interval_s)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from structlog.testing import capture_logs
 
 from scheduler.core.app import AppSpec, PortDefinition, ReadinessCheck
 from scheduler.core.events import ReadinessResult
@@ -148,8 +149,10 @@ async def test_a_task_is_asked_until_it_is_ready_and_its_answer_is_kept(
 async def test_a_report_that_was_lost_is_made_again(
     asking: Readiness, reports: list[ReadinessResult]
 ):
-    asking.watch(TARGET)
-    await eventually(lambda: len(reports) >= 2, what="a second report")
+    with capture_logs() as logs:
+        asking.watch(TARGET)
+        await eventually(lambda: len(reports) >= 2, what="a second report")
+    assert [entry["event"] for entry in logs] == ["task_ready"]
 
 
 async def test_to_watch_again_starts_nothing_anew_and_a_changed_target_does(
