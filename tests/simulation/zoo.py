@@ -449,9 +449,9 @@ def _(stack: ExitStack) -> None:
 @mutant("cancel-leaks-instances", "a cancelled upgrade leaves tasks of the new version for ever")
 def _(stack: ExitStack) -> None:
     def make(real: Any) -> Any:
-        def deploy(batch: Batch, version: Any, changes: Any, reverts: Any) -> Any:
-            if reverts is None:
-                return real(batch, version, changes, reverts)
+        def deploy(batch: Batch, version: Any, *changes: Any, **options: Any) -> Any:
+            if options.get("reverts") is None:
+                return real(batch, version, *changes, **options)
             return fx.Accepted(version, None)
 
         return deploy
