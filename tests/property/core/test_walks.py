@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from scheduler.core import Settings, World
+from scheduler.core.app import AppSpec
 from scheduler.core.deadlines import deadline_of
 from scheduler.core.instance import Condition, Instance
 from scheduler.core.records import Put
@@ -13,6 +14,12 @@ from tests.property.core.walks import Walk, loaded
 SEEDS = range(80)
 STEPS = 120
 PATIENCE_MS = Settings().launch_confirm_timeout_ms
+
+
+def longest_patience_ms(spec: AppSpec) -> int:
+    """How long a look may be put off: until each check has had its turn, if that is longer."""
+    turns_ms = [(check.interval_s + check.timeout_s) * 1000 for check in spec.health_checks]
+    return max(PATIENCE_MS, *turns_ms, 0)
 
 
 def entities(world: World) -> dict[str, object]:
@@ -85,8 +92,9 @@ def test_whatever_has_a_deadline_is_looked_at_by_then(seed: int) -> None:
                 due_ms = deadline_of(instance, spec, world.settings)
                 looks = [at_ms for at_ms, key in world._timers if key == instance.id]
                 if due_ms is not None and instance.id not in world.brake._held_back:
-                    # What may have gone unheard is looked at again within the patience for it.
-                    latest_ms = max(due_ms, walk.now_ms + PATIENCE_MS)
+                    # What may have gone unheard, or unprobed, is looked at again within the
+                    # patience for it.
+                    latest_ms = max(due_ms, walk.now_ms + longest_patience_ms(spec))
                     assert min(looks, default=latest_ms + 1) <= latest_ms
 
 
