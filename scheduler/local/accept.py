@@ -47,11 +47,12 @@ def accept(master: Master, framework: Framework, call: JsonObject) -> None:
                 master.return_offer(offer_id)
         for task in _all_tasks(operations):
             _refuse_task(
+                master,
                 framework,
                 task,
                 "TASK_DROPPED",
-                f"Task launched with invalid offers: {problem}",
-                "REASON_INVALID_OFFERS",
+                message=f"Task launched with invalid offers: {problem}",
+                reason="REASON_INVALID_OFFERS",
             )
         return
     offers = [o for o in map(master.take_offer, offer_ids) if o is not None]
@@ -111,8 +112,9 @@ def _all_tasks(operations: list[JsonObject]) -> list[JsonObject]:
 
 
 def _refuse_task(
-    framework: Framework, task: JsonObject, state: str, message: str, reason: str
+    master: Master, framework: Framework, task: JsonObject, state: str, *, message: str, reason: str
 ) -> None:
+    master.count(f"master/{state.lower()}/source_master/{reason.lower()}")
     framework.send_status(
         master_status(task["task_id"]["value"], state, message, reason, task["agent_id"]["value"])
     )
@@ -166,7 +168,14 @@ def _launch(acceptance: _Acceptance, operation: JsonObject, invalid: str | None)
         if problem is None:
             problem = _find_problem(acceptance, info)
         if problem is not None:
-            _refuse_task(framework, info, "TASK_ERROR", problem, "REASON_TASK_INVALID")
+            _refuse_task(
+                acceptance.master,
+                framework,
+                info,
+                "TASK_ERROR",
+                message=problem,
+                reason="REASON_TASK_INVALID",
+            )
             continue
         launched.append(_admit(acceptance, info))
     if launched and not acceptance.master.settings.quirks.loses_launch():
@@ -242,7 +251,9 @@ def _launch_group(acceptance: _Acceptance, operation: JsonObject, invalid: str |
         problem = _find_group_problem(acceptance, group["executor"], tasks)
     if problem is not None:
         for info in tasks:
-            _refuse_task(framework, info, "TASK_ERROR", problem, reason)
+            _refuse_task(
+                acceptance.master, framework, info, "TASK_ERROR", message=problem, reason=reason
+            )
         return
     executor = _admit_executor(acceptance, group["executor"])
     admitted = [_admit(acceptance, {**info, "executor": executor}) for info in tasks]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scheduler.local import Cluster
-from tests.contract.mesos.client import Json, Scheduler, launch, ports, scalar, task
+from tests.contract.mesos.client import Json, Scheduler, launch, ports, request, scalar, task
 from tests.contract.mesos.conftest import Subscribe
 
 Offer = Json
@@ -221,13 +221,16 @@ async def test_an_invalid_task_is_an_error_of_its_own(subscribe: Subscribe, case
     await scheduler.wait_state("good", "TASK_RUNNING")
 
 
-async def test_a_task_id_in_use_is_an_error(subscribe: Subscribe) -> None:
+async def test_a_task_id_in_use_is_an_error(subscribe: Subscribe, address: str) -> None:
+    counter = "master/task_error/source_master/reason_task_invalid"
+    before = (await request(address, "GET", "/metrics/snapshot")).json.get(counter, 0)
     scheduler = await subscribe("duplicate")
     offer = (await scheduler.new_offers(0))[0]
     twice = [task("dup", offer["agent_id"]), task("dup", offer["agent_id"])]
     await _accept(scheduler, [offer], twice)
     status = await scheduler.wait_state("dup", "TASK_ERROR")
     assert status["message"] == "Task has duplicate ID: dup"
+    assert (await request(address, "GET", "/metrics/snapshot")).json[counter] == before + 1
     await scheduler.wait_state("dup", "TASK_RUNNING")
 
 

@@ -49,6 +49,11 @@ class Mesos:
 
         return wait_for(answered, "the master answers")
 
+    def metrics(self) -> dict[str, float]:
+        """The master's counters and gauges."""
+        with urlopen(f"http://{self.master}/metrics/snapshot", timeout=DEADLINE_S) as answer:
+            return json.load(answer)
+
     def tasks(self, framework_id: str) -> list[dict[str, Any]]:
         """Every task of the framework, ended ones included."""
         state = self.state()
