@@ -174,6 +174,11 @@ class Egret(Scheduler):
         """Ids of the running tasks, as the master sees them."""
         return self.mesos.running(self.framework_id, part)
 
+    def being_killed(self) -> set[str]:
+        """Ids of the tasks that were told to end and have not yet, as the master sees them."""
+        tasks = self.mesos.tasks(self.framework_id)
+        return {task["id"] for task in tasks if task["state"] == "TASK_KILLING"}
+
     def until_running(self, count: int, part: str = "") -> set[str]:
         """Wait until the master sees exactly so many running tasks; returns their ids."""
 
