@@ -150,7 +150,7 @@ TABLE: dict[Condition, dict[Signal, Handler]] = {
         S.STARTING: do.come_back,
         S.RUNNING: do.come_back,
         S.KILLING: do.kill_begun,
-        S.CRASHED: do.crash,
+        S.CRASHED: do.crash_in_kill,
         S.KILLED: do.end,
         S.REFUSED: do.refuse,
         S.LOST: do.end,

@@ -101,6 +101,9 @@ def come_back(batch: Batch, instance: Instance, cause: Cause) -> None:
         unproven_since_ms=instance.unproven_since_ms and batch.now_ms,
     )
     put_health(batch, instance, returned)
+    if was_running:
+        # What failed too often before it went is told no more.
+        judge(batch, batch.world.instances[instance.id], cause)
 
 
 def kill_begun(batch: Batch, instance: Instance, cause: Cause) -> None:
@@ -138,12 +141,12 @@ def crash(batch: Batch, instance: Instance, cause: Cause) -> None:
 
 
 def crash_in_kill(batch: Batch, instance: Instance, cause: Cause) -> None:
-    """The task ended badly while it was being killed: a crash only if the kill was not ours.
+    """The task ended badly and may have been killed, out of sight even: a crash only if not by us.
 
     An executor kills a task that fails the checks beside it, and says so first: TASK_KILLING, then
     TASK_KILLED as unhealthy (traces: 03-health-checks).
     """
-    if instance.kill_reason == _KILLED_BY_OTHERS:
+    if instance.kill_reason in {None, _KILLED_BY_OTHERS}:
         crash(batch, instance, cause)
     else:
         end(batch, instance, cause)

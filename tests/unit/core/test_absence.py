@@ -109,6 +109,18 @@ def test_a_task_that_failed_its_checks_too_often_is_ended_whatever_else_it_has_m
     assert [kill.task_id for kill in back_after_an_hour(game)] == [sick.task_id]
 
 
+def test_a_task_that_comes_back_having_failed_its_checks_too_often_is_ended() -> None:
+    """The disaster brake may have held when they failed; that they still fail is told no more."""
+    game = Game()
+    game.install(spec(health_checks=(HealthCheck(max_consecutive_failures=3),)))
+    failed = CheckResult(alive=False, consecutive_failures=3)
+    sick = instance(Condition.UNREACHABLE, checks=(failed,))
+    game.put(sick)
+    game.connect()
+    batch = game.send(update(sick.task_id, TaskState.RUNNING))
+    assert [kill.task_id for kill in effects_in(batch, Kill)] == [sick.task_id]
+
+
 @pytest.mark.parametrize("condition", [Condition.PROVISIONED, Condition.STAGING])
 def test_a_task_that_stays_silent_is_replaced_all_the_same(condition: Condition) -> None:
     subject = instance(condition)

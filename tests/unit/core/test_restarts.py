@@ -120,6 +120,18 @@ def test_an_end_that_is_nobodys_fault_is_no_attempt() -> None:
     assert end(g, TaskState.GONE)
 
 
+def test_a_task_that_we_kill_and_that_fails_out_of_sight_has_not_crashed() -> None:
+    """Its agent went out of sight while it was ended; the word of its end comes later."""
+    g = Game()
+    g.install(spec(restart_policy=RestartPolicy(NEVER)))
+    killed = instance(Condition.UNREACHABLE, kill_reason="killed by an operator")
+    g.put(killed)
+    g.connect()
+    g.send(update(killed.task_id, FAILED))
+    assert g.only.goal is Goal.RUNNING
+    assert g.world.delays == {}
+
+
 def test_one_that_is_done_keeps_its_place_and_is_not_replaced() -> None:
     g = game(RestartPolicy(NEVER))
     g.send(update(g.only.task_id, FINISHED))
