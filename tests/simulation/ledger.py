@@ -151,7 +151,8 @@ class Ledger:
                     self._app(AppId(record.key), value, batch)
                 case Kind.QUEUED:
                     if isinstance(value, Queued):
-                        self.queued_ever[value.id] = value
+                        # As it was asked for; it may follow a revert in the same step.
+                        self.queued_ever.setdefault(value.id, value)
                 case Kind.FRAMEWORK:
                     self._framework(value)
                 case Kind.VERSION:

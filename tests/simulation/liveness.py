@@ -60,7 +60,8 @@ class Liveness:
 
     def _excuse(self, ms: int) -> None:
         """Give all that waits the time in which the leader could not act."""
-        self._heard_ms += ms
+        # Who stood still asks Mesos anew before anything is condemned.
+        self._heard_ms = self._looked_ms
         self._offers = {key: since_ms + ms for key, since_ms in self._offers.items()}
         self._waiting = {key: since_ms + ms for key, since_ms in self._waiting.items()}
         self._checkers.illness.excuse(ms)
