@@ -11,7 +11,7 @@ from attrs import evolve
 
 from scheduler.core.app import OnReturn, UnreachableStrategy
 from scheduler.core.batch import Batch
-from scheduler.core.instance import Goal, Instance
+from scheduler.core.instance import Condition, Goal, Instance
 from scheduler.core.signals import Cause, Signal
 from scheduler.core.tally import Bucket
 from scheduler.core.targets import target_of
@@ -90,5 +90,7 @@ def _youngest_other(world: World, returned: Instance) -> Instance | None:
         if instance.id != returned.id
         and instance.goal is Goal.RUNNING
         and instance.condition.has_task
+        # What was given up already stands in for nobody.
+        and instance.condition is not Condition.UNREACHABLE_INACTIVE
     )
     return max(others, key=lambda i: (i.created_at_ms, i.id), default=None)

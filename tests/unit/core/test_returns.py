@@ -56,6 +56,21 @@ def test_a_replacement_that_is_being_ended_already_goes_on_with_it_and_stays_awa
     assert (after.condition, after.goal) == (condition, Goal.DECOMMISSIONED)
 
 
+def test_one_that_was_given_up_itself_is_not_the_replacement() -> None:
+    """It may come back as well; the one that runs in the original's place has to go."""
+    game = Game()
+    strategy = UnreachableStrategy(5, 3_600, OnReturn.KEEP_ORIGINAL)
+    game.install(spec(unreachable_strategy=strategy))
+    lost = evolve(
+        ORIGINAL, id=InstanceId("web.instance-9"), created_at_ms=ORIGINAL.created_at_ms + 99_999
+    )
+    game.put(ORIGINAL, REPLACEMENT, lost)
+    game.connect()
+    batch = game.send(update(task_of(ORIGINAL), TaskState.RUNNING))
+    assert [kill.task_id for kill in effects_in(batch, Kill)] == [task_of(REPLACEMENT)]
+    assert lost.id in game.world.instances
+
+
 def test_the_replacement_stays_where_that_is_wanted() -> None:
     _, killed = returned(OnReturn.KEEP_REPLACEMENT)
     assert killed == [task_of(ORIGINAL)]
