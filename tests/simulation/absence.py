@@ -66,7 +66,8 @@ class Absence:
         # It may have come back and gone again since Mesos said so.
         jump_ms = self._ledger.clock_jump_ms
         is_said = any(at_ms - jump_ms <= lost.since_ms <= at_ms for at_ms in lost_ms)
-        is_later = lost_ms[-1] - jump_ms <= lost.since_ms <= process.decided_ms
+        last_ms = lost_ms[-1] if lost_ms else 0
+        is_later = last_ms - jump_ms <= lost.since_ms <= process.decided_ms
         demand(is_said or is_later, "unreachable", told)
 
     def _check_time(self, process: Process, lost: Instance, what: str) -> None:

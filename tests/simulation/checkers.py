@@ -136,6 +136,7 @@ class Checkers(Watch):
         self.absence.handled(event)
         self.restarting.handled(process, event)
         self.scaling.handled(process, event)
+        self.progress.handled(process, event)
         offers = self.offers.setdefault(process, {})
         match event:
             case ev.OffersReceived():
@@ -231,7 +232,10 @@ class Checkers(Watch):
         limit = max(counting.ceiling_of(spec), spec.instances)
         alive = sum(map(counting.may_live, instances))
         real, returned = self._alive_and_returned(app_id)
-        if real <= limit:
+        if target.is_paused:
+            # Nothing is ended then: what came back stays beside the others, and runs again.
+            return
+        if max(real, alive) <= limit:
             # Nothing is too many: who is back, and known to be, is counted like all others.
             self._welcome(app_id)
         told = f"{app_id}: {alive} may be alive, at most {limit} (+{returned} returned) allowed"

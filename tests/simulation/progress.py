@@ -8,6 +8,7 @@ all its time again.
 from attrs import define
 
 from scheduler.core import effects as fx
+from scheduler.core import events as ev
 from scheduler.core.deployment import Deployment
 from scheduler.core.ids import AppId, DeploymentId
 from scheduler.core.instance import Instance
@@ -47,6 +48,13 @@ class Progress:
     def stored(self, instance: Instance) -> None:
         """Note that a record of an instance is written."""
         self._changed[instance.app_id] = None
+
+    def handled(self, process: Process, event: ev.Event) -> None:
+        """An operator who resumes a deployment gives it all its time again."""
+        if isinstance(event, ev.SteerDeployment) and event.verb is ev.Steering.RESUME:
+            for (_, deployment_id), course in self._courses.items():
+                if deployment_id == event.deployment_id:
+                    course.at_ms = max(course.at_ms, process.now_ms)
 
     def committed(self, process: Process, deployments: list[Deployment]) -> None:
         """Take in how far the rollouts have come with one commit, which changed ``deployments``."""
