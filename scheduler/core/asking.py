@@ -62,11 +62,16 @@ def _next_batch(world: World, state: Reconciliation) -> tuple[tuple[TaskId, Agen
 
 
 def _next_pass(batch: Batch, state: Reconciliation) -> None:
-    """Ask the silent ones again after a growing wait; with all answered the round is over."""
-    settings = batch.world.settings
+    """Ask the silent ones again after a growing wait; with all answered the round is over.
+
+    While the disaster brake holds the next one comes sooner: what was not known may be back, and
+    a master announces no task that an agent has brought back to it.
+    """
+    settings, is_braked = batch.world.settings, batch.world.brake.holds
     if not state.unanswered:
+        pause_ms = settings.reconcile_retry_max_ms if is_braked else settings.reconcile_interval_ms
         state.is_running = False
-        state.next_ms = batch.now_ms + settings.reconcile_interval_ms
+        state.next_ms = batch.now_ms + pause_ms
         return
     state.to_ask = list(state.unanswered)[::-1]
     state.next_ms = batch.now_ms + state.wait_ms

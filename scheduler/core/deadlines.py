@@ -6,7 +6,7 @@ life cycle's table.
 """
 
 from scheduler.core.app import AppSpec
-from scheduler.core.instance import Condition, Instance
+from scheduler.core.instance import Condition, Instance, TaskState
 from scheduler.core.settings import Settings
 
 
@@ -23,6 +23,8 @@ def deadline_of(instance: Instance, spec: AppSpec, settings: Settings) -> int | 
             return since_ms + settings.deregister_timeout_ms
         case Condition.KILLING:
             return since_ms + max(1, instance.kill_attempts) * kill_period_ms(spec, settings)
+        case Condition.UNREACHABLE if instance.task_state is TaskState.UNKNOWN:
+            return since_ms
         case Condition.UNREACHABLE:
             strategy = spec.unreachable_strategy
             return None if strategy is None else since_ms + strategy.inactive_after_s * 1000

@@ -28,6 +28,7 @@ class Settings:
     reconcile_retry_ms: int = 10_000
     """First wait for the unanswered ones; doubles up to ``reconcile_retry_max_ms``."""
     reconcile_retry_max_ms: int = 120_000
+    """Also the interval while the disaster brake holds."""
     deployments_max: int = 100
     service_ports: tuple[int, int] = (10_000, 20_000)
     """Lowest and highest port given to apps that leave a service port open (Marathon:

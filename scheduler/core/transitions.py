@@ -184,20 +184,42 @@ def end(batch: Batch, instance: Instance, cause: Cause) -> None:
 
 
 def cut_off(batch: Batch, instance: Instance, cause: Cause) -> None:
-    """The agent is out of sight: wait for it as the strategy says (0 s: not at all)."""
+    """The agent is out of sight: wait for it as the strategy says.
+
+    Where that is over at once (0 s) the instance's timer, which is due, has it looked at when the
+    whole batch is taken in: then the disaster brake knows how many are out of sight.
+    """
     update = _update(cause)
     gone_ms = update.unreachable_since_ms
-    lost = evolve(
-        instance,
-        condition=Condition.UNREACHABLE,
-        since_ms=batch.now_ms if gone_ms is None else min(gone_ms, batch.now_ms),
-        task_state=update.state,
-        healthy_since_ms=None,
+    batch.put(
+        evolve(
+            instance,
+            condition=Condition.UNREACHABLE,
+            since_ms=batch.now_ms if gone_ms is None else min(gone_ms, batch.now_ms),
+            task_state=update.state,
+            healthy_since_ms=None,
+        )
     )
-    batch.put(lost)
-    if _is_overdue(batch, lost) and not batch.world.brake.holds:
-        # Else its timer, which is due, has it looked at in the same step.
-        give_up(batch, lost, cause)
+
+
+def stay_cut_off(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """It still is out of sight; a master that knew nothing of the task may have learned of it."""
+    if instance.task_state is TaskState.UNKNOWN:
+        cut_off(batch, instance, cause)
+
+
+def vanish(batch: Batch, instance: Instance, cause: Cause) -> None:
+    """Mesos does not know a task that was there: it has ended, or the master has forgotten it.
+
+    A master that lost its registry says so of all tasks, and they run. So it is taken for out of
+    sight, due at once: it is replaced in the same step, but for the disaster brake.
+    """
+    if instance.goal is not Goal.RUNNING:
+        end(batch, instance, cause)
+    elif instance.condition is not Condition.UNREACHABLE or (
+        instance.task_state is not TaskState.UNKNOWN
+    ):
+        cut_off(batch, instance, cause)
 
 
 def lose_sight(batch: Batch, instance: Instance, cause: Cause) -> None:
@@ -293,8 +315,10 @@ def overdue(batch: Batch, instance: Instance, _cause: Cause) -> None:
     start_kill(batch, instance, Cause(Signal.KILL, reason="did not start in time"))
 
 
-def give_up(batch: Batch, instance: Instance, _cause: Cause) -> None:
+def give_up(batch: Batch, instance: Instance, cause: Cause) -> None:
     """Stop counting on a task out of sight: it is replaced, but known if it returns.
+
+    One that Mesos does not know at all is over.
 
     While the disaster brake holds (most tasks are out of sight at once, so the network is suspect)
     none is given up; they are looked at again when it lets go.
@@ -307,6 +331,9 @@ def give_up(batch: Batch, instance: Instance, _cause: Cause) -> None:
     if batch.world.brake.sight.give_up(agent_id, batch.now_ms):
         memory_ms = batch.world.settings.brake_memory_ms
         batch.world.wake_at(batch.now_ms + memory_ms, Timer.SIGHT + agent_id)
+    if instance.task_state is TaskState.UNKNOWN:
+        end(batch, instance, evolve(cause, reason="Mesos does not know the task"))
+        return
     inactive = evolve(instance, condition=Condition.UNREACHABLE_INACTIVE)
     batch.put(inactive)
     if is_held(batch, instance):

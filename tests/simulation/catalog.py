@@ -7,7 +7,8 @@ with the room ``discovery``; only its rule for who is advertised is used here.
 
 from collections.abc import Callable
 
-from scheduler.core.ids import Epoch, TaskId
+from scheduler.core.app import AppSpec
+from scheduler.core.ids import Epoch, InstanceId, TaskId
 from scheduler.core.instance import Condition, Instance
 from scheduler.core.world import World
 from scheduler.discovery import is_advertised
@@ -52,6 +53,9 @@ class Follower:
         self._clock = clock
         self._epoch = epoch
         self._world = world
+        self._tracked: dict[InstanceId, tuple[Instance, AppSpec]] = {}
+        """As they are durable; the world may be a step ahead."""
+        self._is_braked = world.brake.holds
         self._wanted: dict[TaskId, None] = {}
         self._draining: dict[TaskId, None] = {}
         self._is_awaited = False
@@ -71,13 +75,28 @@ class Follower:
             self._draining.pop(gone, None)
         if after is not None:
             self._follow(after)
+        elif before is not None:
+            self._tracked.pop(before.id, None)
+        self._sync_in(SYNC_MS)
+
+    def follow_brake(self) -> None:
+        """Judge all anew when the brake has engaged or let go: that may change no instance."""
+        if self._world.brake.holds is self._is_braked:
+            return
+        self._is_braked = self._world.brake.holds
+        for instance, spec in self._tracked.values():
+            self._judge(instance, spec)
         self._sync_in(SYNC_MS)
 
     def _follow(self, instance: Instance) -> None:
+        spec = self._world.spec_at(instance.app_id, instance.version)
+        self._tracked[instance.id] = instance, spec
+        self._judge(instance, spec)
+
+    def _judge(self, instance: Instance, spec: AppSpec) -> None:
         task_id = instance.task_id
         if task_id is None:
             return
-        spec = self._world.spec_at(instance.app_id, instance.version)
         if is_advertised(instance, spec, is_prober_suspect=self._world.brake.holds):
             self._wanted[task_id] = None
         else:

@@ -33,6 +33,8 @@ class Liveness:
         """Since when the leader has been heard; later by the time in which it could not act."""
         self._offers: dict[OfferId, int] = {}
         self._waiting: dict[tuple[TaskId, Condition, int], int] = {}
+        self._held_ms: dict[TaskId, int] = {}
+        """Until when the disaster brake kept the entry of a task that had ended out of sight."""
 
     def look(self, leader: Process, now_ms: int, healed_ms: int | None) -> None:
         """Look at the leader; ``healed_ms`` is None as long as there are faults."""
@@ -56,7 +58,7 @@ class Liveness:
             self._look_at_offers(leader, now_ms)
             self._look_at_tasks(leader, now_ms)
         if healed_ms is not None:
-            self._look_at_discovery(now_ms, healed_ms)
+            self._look_at_discovery(leader, now_ms, healed_ms)
 
     def _excuse(self, ms: int) -> None:
         """Give all that waits the time in which the leader could not act."""
@@ -97,8 +99,12 @@ class Liveness:
             told = f"{task_id} is {instance.condition} for {now_ms - since_ms} ms"
             demand(not is_late, "L2", told)
 
-    def _look_at_discovery(self, now_ms: int, healed_ms: int) -> None:
-        """S15: no entry of ours outlives its task for long, and we never touch another's."""
+    def _look_at_discovery(self, leader: Process, now_ms: int, healed_ms: int) -> None:
+        """S15: no entry of ours outlives its task for long, and we never touch another's.
+
+        While the disaster brake holds, the entries of tasks out of sight stay, as is promised:
+        some may have ended, which nobody can know. They must go soon after it lets go.
+        """
         demand(FOREIGN in self._catalog.entries, "S15", "an entry of somebody else is gone")
         if self._mesos.options.is_discovery_down:
             return
@@ -106,9 +112,17 @@ class Liveness:
             ended_ms = self._checkers.ended_at_ms.get(task_id)
             if ended_ms is None:
                 continue
-            for_ms = now_ms - max(ended_ms, healed_ms)
+            if _is_held(leader, task_id):
+                self._held_ms[task_id] = now_ms
+            for_ms = now_ms - max(ended_ms, healed_ms, self._held_ms.get(task_id, 0))
             told = f"{task_id} is in discovery {for_ms} ms after its end"
             demand(for_ms <= DISCOVERY_MS, "S15", told)
+
+
+def _is_held(leader: Process, task_id: TaskId) -> bool:
+    instance = leader.world.instance_of(task_id)
+    is_out_of_sight = instance is not None and instance.condition is Condition.UNREACHABLE
+    return leader.is_alive and leader.world.brake.holds and is_out_of_sight
 
 
 def unlike_discovery(leader: Process, catalog: Catalog) -> list[str]:

@@ -351,6 +351,8 @@ class Process:
         self.turns.turn(self.now_ms)
         self.maybe_crash()
         self._begin_work()
+        if self._works and self.around.settings.discovery:
+            self.follower.follow_brake()
 
     def _handle(self, batch: Batch, event: ev.Event) -> None:
         self._handled += 1

@@ -37,17 +37,17 @@ WANTED = """
 Scheduled    ! ! ! ! ! ! ! ! ! ! . gone . .
 Provisioned  Staging Starting Running Killing again+fault again solo again Unreachable again \
              Killing+kill Killing+kill . Provisioned+ask
-Staging      . Starting Running Killing again+fault again again+fault again Unreachable again \
-             Killing+kill Killing+kill . Killing+kill
-Starting     . . Running Killing again+fault again again+fault again Unreachable again \
-             Killing+kill Killing+kill . Killing+kill
-Running      . . . Killing again+fault again again+fault again Unreachable again \
-             Draining Draining . .
+Staging      . Starting Running Killing again+fault again again+fault again Unreachable \
+             Unreachable Killing+kill Killing+kill . Killing+kill
+Starting     . . Running Killing again+fault again again+fault again Unreachable \
+             Unreachable Killing+kill Killing+kill . Killing+kill
+Running      . . . Killing again+fault again again+fault again Unreachable \
+             Unreachable Draining Draining . .
 Draining     . . . Killing again again again again Unreachable again \
              . Draining Killing+kill Killing+kill
 Killing      . . . . again again again again Unreachable again . Killing . Killing+kill
-Unreachable  Running Running Running Killing again+fault again again+fault again . again \
-             again+kill gone+kill . UnreachableInactive
+Unreachable  Running Running Running Killing again+fault again again+fault again . \
+             Unreachable again+kill gone+kill . UnreachableInactive
 UnreachableInactive  Running Running Running Killing gone gone gone gone . gone gone gone . gone
 """
 """What becomes of an instance that is wanted (goal Running)."""
@@ -302,8 +302,8 @@ def test_a_task_out_of_sight_is_waited_for_as_the_strategy_says(
     game = Game()
     game.install(spec(unreachable_strategy=strategy))
     game.put(subject)
-    batch = game.batch()
-    step(batch, subject, cause_of("unreachable", subject))
+    game.connect()
+    batch = game.send(update(subject.task_id, TaskState.UNREACHABLE))
     assert what_became(game, batch, subject) == outcome
 
 
