@@ -9,7 +9,7 @@ from attrs import evolve
 from scheduler.core.batch import Batch
 from scheduler.core.deployment import Action, ActionKind, Deployment
 from scheduler.core.effects import DeploymentDone, DeploymentStepDone
-from scheduler.core.ids import DeploymentId
+from scheduler.core.ids import AppId, DeploymentId
 from scheduler.core.outcomes import conclude
 from scheduler.core.records import Kind, Outcome
 from scheduler.core.tally import Bucket
@@ -74,7 +74,8 @@ def is_satisfied(world: World, action: Action) -> bool:
     """Whether an app has reached what the present step wants of it.
 
     All wanted instances run the wanted version and serve, and no others are left; those given up
-    as out of sight do not hold a deployment up, except that a stopped app must have none.
+    as out of sight do not hold a deployment up, except that a stopped app must have none. Who only
+    asks for fewer has them when the surplus is gone: how the others fare is not what was changed.
     """
     if action.kind is ActionKind.START:
         return True
@@ -85,8 +86,24 @@ def is_satisfied(world: World, action: Action) -> bool:
         return total == 0
     inactive = sum(tally.count(Bucket.INACTIVE) for tally in tallies.values())
     wanted = tallies.get(target.config_version)
-    serving = 0 if wanted is None else wanted.count(Bucket.SERVING) + wanted.count(Bucket.DONE)
-    return serving == target.instances and total - inactive == target.instances
+    if total - inactive != target.instances:
+        return False
+    if wanted is None:
+        return target.instances == 0
+    if action.kind is ActionKind.SCALE and _only_shrinks(world, action.app_id):
+        return wanted.total - wanted.count(Bucket.INACTIVE) == target.instances
+    return wanted.count(Bucket.SERVING) + wanted.count(Bucket.DONE) == target.instances
+
+
+def _only_shrinks(world: World, app_id: AppId) -> bool:
+    """Whether an app's deployment leaves its definition as it is, and wants no more of it."""
+    lock = world.locks.get(app_id)
+    if lock is None or lock.change.before is None or lock.change.after is None:
+        return False
+    known = world.versions[app_id]
+    before, after = known[lock.change.before], known[lock.change.after]
+    is_same = before.config_version == after.config_version
+    return is_same and after.spec.instances < before.spec.instances
 
 
 def _next_step(batch: Batch, deployment: Deployment) -> Deployment:

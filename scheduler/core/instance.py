@@ -7,6 +7,7 @@ from attrs import frozen
 from scheduler.core.executors import Executor
 from scheduler.core.ids import AgentId, AppId, InstanceId, TaskId, Version, task_id_of
 from scheduler.core.offer import Pool
+from scheduler.core.tally import Age
 
 
 class Goal(StrEnum):
@@ -169,6 +170,14 @@ class Instance:
     def was_healthy(self) -> bool:
         """Whether a health check of the present task has succeeded once."""
         return any(check.first_success_ms is not None for check in self.checks)
+
+    @property
+    def age(self) -> Age:
+        """What "youngest" and "oldest" go by: when the task began to run, else when the instance
+        was made; of one moment the id decides.
+        """
+        since_ms = self.created_at_ms if self.started_at_ms is None else self.started_at_ms
+        return since_ms, self.id
 
     @property
     def task_id(self) -> TaskId | None:

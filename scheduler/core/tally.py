@@ -5,11 +5,15 @@ bucket as it changes, so that "how many serve?" costs nothing, however many ther
 """
 
 from collections import Counter
+from collections.abc import Callable
 from enum import StrEnum
 
 from attrs import frozen
 
 from scheduler.core.ids import InstanceId
+
+Age = tuple[int, str]
+"""When an instance's task started, epoch ms, and its id: the smaller, the older."""
 
 
 class Bucket(StrEnum):
@@ -55,15 +59,26 @@ ACTIVE = (
 class Tally:
     """The instances of one config version of an app, by bucket, oldest arrival first."""
 
-    __slots__ = ("buckets", "placed")
+    __slots__ = ("buckets", "mixed", "placed")
 
     def __init__(self) -> None:
         self.buckets: dict[Bucket, dict[InstanceId, None]] = {bucket: {} for bucket in Bucket}
+        self.mixed: set[Bucket] = set()
+        """Buckets in which one arrived that is older than the one before it."""
         self.placed: dict[str, Counter[str]] = {}
         """Constraint field → value → possibly live instances there."""
 
     def count(self, bucket: Bucket) -> int:
         return len(self.buckets[bucket])
+
+    def by_age(self, bucket: Bucket, age_of: Callable[[InstanceId], Age]) -> dict[InstanceId, None]:
+        """Give a bucket oldest first. It is sorted only if it has to be: mostly who comes later
+        is younger, and an upgrade of thousands looks at it thousands of times.
+        """
+        if bucket in self.mixed:
+            self.mixed.remove(bucket)
+            self.buckets[bucket] = dict.fromkeys(sorted(self.buckets[bucket], key=age_of))
+        return self.buckets[bucket]
 
     @property
     def active(self) -> int:

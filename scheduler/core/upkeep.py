@@ -88,12 +88,35 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
     if target.is_paused:
         moves, replaced = Moves(), []
     elif replaced and world.brake.holds:
-        replaced = []
-        world.brake.hold_back(Timer.HELD + app_id)
+        allowed = _ill_and_replaced(world, target, bounds, sides, old)
+        if len(allowed) < len(replaced):
+            world.brake.hold_back(Timer.HELD + app_id)
+        replaced = allowed
     _end(batch, replaced, why)
     _end(batch, _first(moves.end_new, new, spec, world, ENDING_ORDER), "scaled down")
     for _ in range(moves.create):
         create(batch, app_id, target.config_version)
+
+
+def _ill_and_replaced(
+    world: World, target: Target, bounds: Bounds, sides: tuple[Side, Side], old: list[Tally]
+) -> list[InstanceId]:
+    """Choose whom a rollout may end although the disaster brake holds: the ill, each for one that
+    serves in its place.
+
+    The new version may be what mends the disaster. That it serves shows that it is no blind prober
+    that calls the old one ill. Where nothing fits beside the old ones the first goes before, and no
+    second one until that has proved right.
+    """
+    new, others = sides
+    kept = others.serving + others.unproven + others.unhealthy + others.unreachable
+    most = new.serving + new.done + kept - target.instances
+    is_filled = new.active + others.active >= target.instances
+    under_way = new.active - new.serving - new.done + others.doomed
+    if most < 1 and bounds.ceiling <= target.instances and is_filled and not under_way:
+        most = 1
+    most = min(most, others.unhealthy)
+    return _first(most, old, target.spec, world, (Bucket.UNHEALTHY,)) if most > 0 else []
 
 
 def is_held_up(world: World, app_id: AppId, target: Target, now_ms: int) -> bool:
@@ -267,14 +290,16 @@ def _side(tallies: list[Tally], *, is_old: bool = False) -> Side:
 def _first(
     count: int, tallies: list[Tally], spec: AppSpec, world: World, order: tuple[Bucket, ...]
 ) -> list[InstanceId]:
-    """Choose ``count`` active instances to end; buckets keep their arrival order."""
+    """Choose ``count`` active instances to end: by bucket, then by the age of their tasks."""
     chosen: list[InstanceId] = []
     youngest_first = spec.kill_selection is KillSelection.YOUNGEST_FIRST
     for bucket in order:
         for tally in tallies:
             if len(chosen) == count:
                 return chosen
-            ids = tally.buckets[bucket]
+            if not tally.buckets[bucket]:
+                continue
+            ids = tally.by_age(bucket, world.age_of)
             ordered: Iterator[InstanceId] = reversed(ids) if youngest_first else iter(ids)
             if bucket is Bucket.SERVING:
                 ordered = _evened_out(ordered, spec, world)

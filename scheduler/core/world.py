@@ -53,7 +53,7 @@ from scheduler.core.records import (
 from scheduler.core.reports import Reports
 from scheduler.core.service_ports import ServicePorts, service_ports
 from scheduler.core.settings import Settings
-from scheduler.core.tally import AppCounts, Bucket, Tally
+from scheduler.core.tally import Age, AppCounts, Bucket, Tally
 from scheduler.core.timers import Timer
 
 K = TypeVar("K")
@@ -346,11 +346,18 @@ class World:
                 self.reports.drop(app_id, version)
         if joined is not None and after is not None:
             app_id, version, bucket = joined
-            self._tally(app_id, version).buckets[bucket][after.id] = None
+            tally = self._tally(app_id, version)
+            ids = tally.buckets[bucket]
+            if ids and bucket not in tally.mixed and after.age < self.age_of(next(reversed(ids))):
+                tally.mixed.add(bucket)
+            ids[after.id] = None
             if bucket is Bucket.SCHEDULED:
                 self.waiting[(app_id, version)] = None
         if left is not None:
             self._drop_if_empty(left[0], left[1])
+
+    def age_of(self, instance_id: InstanceId) -> Age:
+        return self.instances[instance_id].age
 
     def _tally(self, app_id: AppId, version: Version) -> Tally:
         """Return the counts of one version, to change."""

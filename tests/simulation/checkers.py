@@ -13,7 +13,7 @@ from attrs import evolve
 from scheduler.core import effects as fx
 from scheduler.core import events as ev
 from scheduler.core.app import Operator
-from scheduler.core.deployment import ActionKind, Deployment
+from scheduler.core.deployment import ActionKind, Change, Deployment
 from scheduler.core.ids import AgentId, AppId, Epoch, FrameworkId, InstanceId, OfferId, TaskId
 from scheduler.core.instance import Condition, Goal, Instance, TaskState
 from scheduler.core.offer import Offer, Pool
@@ -369,6 +369,14 @@ class Checkers(Watch):
         # With several events in one step the counts in between are not known.
         demand(not is_held or process.handled_in_batch > 1, "brake", told)
 
+    def _shrinks(self, change: Change) -> bool:
+        if change.before is None or change.after is None:
+            return False
+        known = self.ledger.versions_ever[change.app_id]
+        before, after = known[change.before], known[change.after]
+        is_same = before.config_version == after.config_version
+        return is_same and after.spec.instances < before.spec.instances
+
     def _check_step(self, fact: fx.DeploymentStepDone) -> None:
         """S10: a step is over only when its apps are as it wants them."""
         for action in fact.step.actions:
@@ -382,7 +390,9 @@ class Checkers(Watch):
             version = None
             if change.after is not None:
                 version = self.ledger.versions_ever[action.app_id][change.after]
-            is_there = counting.is_complete(
+            # Who only asks for fewer has them when the surplus is gone.
+            shrinks = action.kind is ActionKind.SCALE and self._shrinks(change)
+            is_there = (counting.is_counted if shrinks else counting.is_complete)(
                 self.ledger.instances_of(action.app_id),
                 None if version is None else version.config_version,
                 None if version is None else version.spec,

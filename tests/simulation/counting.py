@@ -78,10 +78,22 @@ def is_complete(
     instances: Iterable[Instance], config_version: Version | None, spec: AppSpec | None
 ) -> bool:
     """Whether an app is just as wanted: nothing too few, too many, too old or not serving."""
+    present = list(instances)
+    return is_counted(present, config_version, spec) and (
+        spec is None
+        or all(
+            is_done(i) or (serves(i, spec) and i.ready and i.proven)
+            for i in present
+            if not is_beside(i)
+        )
+    )
+
+
+def is_counted(
+    instances: Iterable[Instance], config_version: Version | None, spec: AppSpec | None
+) -> bool:
+    """Whether an app has as many instances as wanted, and none of another version."""
     present = [i for i in instances if not is_beside(i)]
     if spec is None:
         return not present
-    return len(present) == spec.instances and all(
-        i.version == config_version and (is_done(i) or (serves(i, spec) and i.ready and i.proven))
-        for i in present
-    )
+    return len(present) == spec.instances and all(i.version == config_version for i in present)

@@ -1,10 +1,12 @@
 """Deployments go forward by what is, step by step, and an app follows the step it is in."""
 
-from scheduler.core.app import ReadinessCheck, UnreachableStrategy, UpgradeStrategy
+from attrs import evolve
+
+from scheduler.core.app import HealthCheck, ReadinessCheck, UnreachableStrategy, UpgradeStrategy
 from scheduler.core.batch import Batch
 from scheduler.core.deployment import ActionKind
 from scheduler.core.effects import DeploymentDone, DeploymentStepDone
-from scheduler.core.events import ChangeApps, KillTasks, ReadinessResult
+from scheduler.core.events import CancelDeployment, ChangeApps, KillTasks, ReadinessResult
 from scheduler.core.ids import AppId
 from scheduler.core.instance import Condition, TaskState
 from scheduler.core.targets import target_of
@@ -184,3 +186,18 @@ def test_a_deployment_is_not_over_while_an_old_task_is_still_alive() -> None:
     (old,) = (one for one in game.world.instances.values() if one.id != new.id)
     game.send(update(old.task_id, TaskState.KILLED))
     assert game.world.deployments == {}
+
+
+def test_an_app_that_is_ill_for_good_can_be_made_smaller() -> None:
+    """Its deployment asks for fewer; that the others serve was never promised by it."""
+    game = Game()
+    game.connect()
+    ill = spec(instances=4, health_checks=(HealthCheck(path="/", max_consecutive_failures=0),))
+    game.upsert(ill)
+    game.run_all()
+    game.ask(CancelDeployment(game.request(), game.deployment_id, force=True))
+    game.upsert(evolve(ill, instances=2))
+    assert game.world.deployments
+    game.run_all()
+    assert len(game.world.instances) == 2
+    assert not game.world.deployments

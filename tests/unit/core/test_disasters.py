@@ -1,15 +1,16 @@
 """What the disaster brake sees that is gone before anybody could count it."""
 
 import pytest
+from attrs import evolve
 
-from scheduler.core.app import AppSpec, HealthCheck
+from scheduler.core.app import AppSpec, HealthCheck, UpgradeStrategy
 from scheduler.core.batch import Batch
 from scheduler.core.effects import Kill, Reconcile
 from scheduler.core.events import ReleaseBrake
 from scheduler.core.ids import TaskId
 from scheduler.core.instance import Instance, TaskState
 from scheduler.discovery import is_advertised
-from tests.unit.core.game import Game, effects_in, launched_in, offer, spec, update
+from tests.unit.core.game import Game, effects_in, launched_in, offer, running_of, spec, update
 from tests.unit.core.troubled import Cluster, host_of
 
 AT_ONCE = HealthCheck(grace_period_s=0, max_consecutive_failures=1)
@@ -174,3 +175,44 @@ def advertised(g: Game) -> set[TaskId | None]:
             one, g.world.spec_at(one.app_id, one.version), is_prober_suspect=is_suspect
         )
     }
+
+
+# ------------------------------------------------------- what mends a disaster
+
+
+def mended(strategy: UpgradeStrategy) -> Cluster:
+    """All six of an app are ill, the brake holds, and an operator posts what mends it."""
+    check = HealthCheck(grace_period_s=0, max_consecutive_failures=0)
+    ill = spec(instances=6, health_checks=(check,), upgrade_strategy=strategy)
+    cluster = checked(ill)
+    cluster.probe_all(alive=False, failures=1)
+    assert cluster.world.brake.holds
+    cluster.upsert(evolve(ill, cmd="mended"))
+    return cluster
+
+
+@pytest.mark.parametrize("strategy", [UpgradeStrategy(1000, 500), UpgradeStrategy(0, 0)])
+def test_what_mends_a_disaster_replaces_the_ill_although_the_brake_holds(
+    strategy: UpgradeStrategy,
+) -> None:
+    cluster = mended(strategy)
+    for _ in range(30):
+        cluster.take_a_step()
+        for one in running_of(cluster, "mended"):
+            cluster.probe(one, alive=True)
+    assert len(running_of(cluster, "mended")) == 6
+    assert not cluster.world.deployments
+
+
+@pytest.mark.parametrize("strategy", [UpgradeStrategy(1000, 500), UpgradeStrategy(0, 0)])
+def test_while_the_brake_holds_no_more_are_replaced_than_serve_in_their_place(
+    strategy: UpgradeStrategy,
+) -> None:
+    """If the prober is blind the new version looks as ill as the old one."""
+    cluster = mended(strategy)
+    for _ in range(30):
+        cluster.take_a_step()
+        for one in running_of(cluster, "mended"):
+            cluster.probe(one, alive=False, failures=1)
+    assert cluster.world.brake.holds
+    assert len(running_of(cluster, "run")) >= 5

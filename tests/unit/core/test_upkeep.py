@@ -77,6 +77,24 @@ def test_the_oldest_or_the_youngest_go_first(
     assert set(scaled_down(game, selection)) == expected
 
 
+@pytest.mark.parametrize(("selection", "gone"), [(OLDEST, "9"), (YOUNGEST, "6")])
+def test_one_that_was_ill_for_a_while_is_as_old_as_before(
+    selection: KillSelection, gone: str
+) -> None:
+    game = Game()
+    checked = spec(instances=4, kill_selection=selection, health_checks=(HealthCheck(path="/"),))
+    game.install(checked)
+    well = CheckResult(alive=True, first_success_ms=NOW_MS)
+    game.put(*(evolve(aged(number), checks=(well,)) for number in range(4)))
+    oldest = game.world.instances[InstanceId("web.instance-9")]
+    assert oldest.task_id is not None
+    for result in (evolve(well, alive=False, consecutive_failures=1), well):
+        game.send(ProbeResult(oldest.task_id, 0, result))
+    game.upsert(evolve(checked, instances=3))
+    doomed = [one.id for one in game.world.instances.values() if one.goal is Goal.DECOMMISSIONED]
+    assert doomed == [f"web.instance-{gone}"]
+
+
 def test_news_of_an_instance_do_not_make_it_younger() -> None:
     game = four(YOUNGEST)
     oldest = aged(0)
