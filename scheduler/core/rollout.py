@@ -60,6 +60,16 @@ class Side:
             + self.doomed
         )
 
+    @property
+    def kept(self) -> int:
+        """Those that run or are out of sight: without serving now, they may in a moment."""
+        return self.serving + self.unproven + self.unhealthy + self.unreachable
+
+    @property
+    def under_way(self) -> int:
+        """Those that are still to come to where they fill their place for good."""
+        return self.active - self.serving - self.done
+
 
 @frozen
 class Moves:
@@ -157,14 +167,29 @@ def decide(*, wanted: int, bounds: Bounds, new: Side, old: Side) -> Moves:
     # A new one that has ended as it may fills its place for good: it holds no old one back. Of
     # a surplus those are the first to go.
     done = max(0, new.done - end_new)
-    # Old ones that run without serving, or are out of sight, may serve again in a moment: they are
-    # the first to go, but not all at once for one failed probe each.
-    kept = old.serving + old.unproven + old.unhealthy + old.unreachable
-    spare = max(0, new.serving + done + kept - bounds.floor)
-    end_old = min(old.active, old.active - kept + spare) if wanted else old.active
+    # Old ones that are kept without serving are the first to go, but not all at once for one failed
+    # probe each.
+    spare = max(0, new.serving + done + old.kept - bounds.floor)
+    end_old = min(old.active, old.active - old.kept + spare) if wanted else old.active
     # Those beyond the least go: they would take the canaries' room, of an app made smaller as well.
     end_old = min(end_old, max(0, old.active - bounds.old_least))
     return Moves(create=create, end_new=end_new, end_old=end_old)
+
+
+def ill_to_end(*, wanted: int, bounds: Bounds, new: Side, old: Side) -> int:
+    """How many ill old instances may be ended although the disaster brake holds: each for one that
+    serves in its place.
+
+    The new version may be what mends the disaster. That it serves shows that it is no blind prober
+    that calls the old one ill. Where nothing fits beside the old ones the first goes before, and no
+    second one until that has proved right.
+    """
+    most = new.serving + new.done + old.kept - wanted
+    is_filled = new.active + old.active >= wanted
+    is_moving = new.under_way or old.doomed
+    if most < 1 and bounds.ceiling <= wanted and is_filled and not is_moving:
+        most = 1
+    return max(0, min(most, old.unhealthy))
 
 
 def launch_room(bounds: Bounds, new: Side, old: Side, *, is_new: bool) -> int:
@@ -187,10 +212,9 @@ def _room(bounds: Bounds, new: Side, old: Side) -> int:
     """How many more may be created. Plain scaling up has no limit: nothing is replaced."""
     if old.alive == 0 and old.active == 0 and new.doomed == 0:
         return sys.maxsize
-    under_way = new.active - new.serving - new.done
     room = min(
         bounds.ceiling - new.alive - new.scheduled - old.alive,
-        bounds.parallel - under_way,
+        bounds.parallel - new.under_way,
         bounds.new_most - new.active,
     )
     return max(0, room)

@@ -24,6 +24,7 @@ from scheduler.core.rollout import (
     Side,
     bounds_of,
     decide,
+    ill_to_end,
     launch_room,
     stop_first,
     with_canaries,
@@ -88,7 +89,8 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
     if target.is_paused:
         moves, replaced = Moves(), []
     elif replaced and world.brake.holds:
-        allowed = _ill_and_replaced(world, target, bounds, sides, old)
+        ill = ill_to_end(wanted=target.instances, bounds=bounds, new=sides[0], old=sides[1])
+        allowed = _first(ill, old, spec, world, (Bucket.UNHEALTHY,))
         if len(allowed) < len(replaced):
             world.brake.hold_back(Timer.HELD + app_id)
         replaced = allowed
@@ -98,33 +100,11 @@ def settle_app(batch: Batch, app_id: AppId) -> None:
         create(batch, app_id, target.config_version)
 
 
-def _ill_and_replaced(
-    world: World, target: Target, bounds: Bounds, sides: tuple[Side, Side], old: list[Tally]
-) -> list[InstanceId]:
-    """Choose whom a rollout may end although the disaster brake holds: the ill, each for one that
-    serves in its place.
-
-    The new version may be what mends the disaster. That it serves shows that it is no blind prober
-    that calls the old one ill. Where nothing fits beside the old ones the first goes before, and no
-    second one until that has proved right.
-    """
-    new, others = sides
-    kept = others.serving + others.unproven + others.unhealthy + others.unreachable
-    most = new.serving + new.done + kept - target.instances
-    is_filled = new.active + others.active >= target.instances
-    under_way = new.active - new.serving - new.done + others.doomed
-    if most < 1 and bounds.ceiling <= target.instances and is_filled and not under_way:
-        most = 1
-    most = min(most, others.unhealthy)
-    return _first(most, old, target.spec, world, (Bucket.UNHEALTHY,)) if most > 0 else []
-
-
 def is_held_up(world: World, app_id: AppId, target: Target, now_ms: int) -> bool:
     """Whether instances would be replaced now, if the disaster brake did not hold."""
     if not world.brake.holds or target.is_paused:
         return False
-    new, old = sides_of(world, app_id, target)
-    bounds = bounds_at(target.spec, new, old, is_promoted=target.is_promoted)
+    new, old, bounds = _counted(world, app_id, target)
     if decide(wanted=target.instances, bounds=bounds, new=new, old=old).end_old > 0:
         return True
     return is_stop_first_held_up(world, app_id, target, now_ms)
@@ -150,8 +130,7 @@ def launch_room_of(world: World, app_id: AppId, version: Version) -> int:
     target = target_of(world, app_id)
     if target.version is None:
         return 0
-    new, old = sides_of(world, app_id, target)
-    bounds = bounds_at(target.spec, new, old, is_promoted=target.is_promoted)
+    new, old, bounds = _counted(world, app_id, target)
     return launch_room(bounds, new, old, is_new=version == target.config_version)
 
 
@@ -159,6 +138,12 @@ def sides_of(world: World, app_id: AppId, target: Target) -> tuple[Side, Side]:
     """Count the instances of the wanted version, and those of all others."""
     new, old = _sides(world, app_id, target)
     return _side(new), _side(old, is_old=True)
+
+
+def _counted(world: World, app_id: AppId, target: Target) -> tuple[Side, Side, Bounds]:
+    """Count both sides, and say what they must keep to now."""
+    new, old = sides_of(world, app_id, target)
+    return new, old, bounds_at(target.spec, new, old, is_promoted=target.is_promoted)
 
 
 def bounds_at(spec: AppSpec, new: Side, old: Side, *, is_promoted: bool) -> Bounds:
@@ -194,8 +179,7 @@ def _canaries(world: World, app_id: AppId) -> tuple[Side, int] | None:
     target = target_of(world, app_id)
     if target.version is None or not target.is_rolling:
         return None
-    new, old = sides_of(world, app_id, target)
-    bounds = bounds_at(target.spec, new, old, is_promoted=target.is_promoted)
+    new, _old, bounds = _counted(world, app_id, target)
     return (new, bounds.new_most) if bounds.old_least > 0 else None
 
 

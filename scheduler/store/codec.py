@@ -52,7 +52,7 @@ from scheduler.core.records import (
 from scheduler.core.wishes import Removal, Upsert
 from scheduler.store import store_pb2 as pb
 from scheduler.store.contract import CorruptState
-from scheduler.store.finished import change_of, decode_finished, encode_finished
+from scheduler.store.finished import change_message, change_of, decode_finished, encode_finished
 
 # ------------------------------------------------------------------ instances
 
@@ -238,10 +238,7 @@ def _encode_deployment(it: Deployment) -> bytes:
             pb.Step(actions=[pb.Action(kind=act.kind, app_id=act.app_id) for act in step.actions])
             for step in it.steps
         ],
-        changes=[
-            pb.Change(app_id=change.app_id, before=change.before, after=change.after)
-            for change in it.changes
-        ],
+        changes=[change_message(change) for change in it.changes],
         current_step=it.current_step,
         step_started_at_ms=it.step_started_at_ms,
         reverts=it.reverts,

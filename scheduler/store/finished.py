@@ -14,10 +14,7 @@ def encode_finished(it: Finished) -> bytes:
         version=it.version,
         ended_at_ms=it.ended_at_ms,
         started_at_ms=it.started_at_ms,
-        changes=[
-            pb.Change(app_id=change.app_id, before=change.before, after=change.after)
-            for change in it.changes
-        ],
+        changes=[change_message(change) for change in it.changes],
         reason=it.reason,
         reverts=it.reverts,
         reverted_by=it.reverted_by,
@@ -43,6 +40,11 @@ def decode_finished(value: bytes) -> Finished:
         reverts=DeploymentId(it.reverts) if it.HasField("reverts") else None,
         reverted_by=DeploymentId(it.reverted_by) if it.HasField("reverted_by") else None,
     )
+
+
+def change_message(it: Change) -> pb.Change:
+    """Write one app's part in a deployment."""
+    return pb.Change(app_id=it.app_id, before=it.before, after=it.after)
 
 
 def change_of(it: pb.Change) -> Change:

@@ -310,30 +310,26 @@ class SimMesos:
             self.filtered[agent.index] = (until_ms, self._free(agent).cpus_milli)
 
     def _refuse(self, launch: fx.Launch, agent_id: AgentId) -> None:
-        task_id = launch.instance.task_id
-        assert task_id is not None
-        self._tell(
-            ev.StatusUpdate(
-                task_id=task_id,
-                state=TaskState.ERROR,
-                agent_id=agent_id,
-                source="SOURCE_MASTER",
-                reason="REASON_TASK_INVALID",
-                message="Task is invalid",
-            )
-        )
+        why = ("REASON_TASK_INVALID", "Task is invalid")
+        self._turn_down(launch, agent_id, TaskState.ERROR, *why)
 
     def _drop(self, launch: fx.Launch, agent_id: AgentId) -> None:
+        why = ("REASON_INVALID_OFFERS", "Offer is no longer valid")
+        self._turn_down(launch, agent_id, TaskState.DROPPED, *why)
+
+    def _turn_down(
+        self, launch: fx.Launch, agent_id: AgentId, state: TaskState, reason: str, message: str
+    ) -> None:
         task_id = launch.instance.task_id
         assert task_id is not None
         self._tell(
             ev.StatusUpdate(
                 task_id=task_id,
-                state=TaskState.DROPPED,
+                state=state,
                 agent_id=agent_id,
                 source="SOURCE_MASTER",
-                reason="REASON_INVALID_OFFERS",
-                message="Offer is no longer valid",
+                reason=reason,
+                message=message,
             )
         )
 

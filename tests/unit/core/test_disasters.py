@@ -191,15 +191,20 @@ def mended(strategy: UpgradeStrategy) -> Cluster:
     return cluster
 
 
+def roll_on(cluster: Cluster, *, alive: bool) -> None:
+    """Let the rollout take its time, with one verdict for all that is new."""
+    for _ in range(30):
+        cluster.take_a_step()
+        for one in running_of(cluster, "mended"):
+            cluster.probe(one, alive=alive, failures=0 if alive else 1)
+
+
 @pytest.mark.parametrize("strategy", [UpgradeStrategy(1000, 500), UpgradeStrategy(0, 0)])
 def test_what_mends_a_disaster_replaces_the_ill_although_the_brake_holds(
     strategy: UpgradeStrategy,
 ) -> None:
     cluster = mended(strategy)
-    for _ in range(30):
-        cluster.take_a_step()
-        for one in running_of(cluster, "mended"):
-            cluster.probe(one, alive=True)
+    roll_on(cluster, alive=True)
     assert len(running_of(cluster, "mended")) == 6
     assert not cluster.world.deployments
 
@@ -210,9 +215,6 @@ def test_while_the_brake_holds_no_more_are_replaced_than_serve_in_their_place(
 ) -> None:
     """If the prober is blind the new version looks as ill as the old one."""
     cluster = mended(strategy)
-    for _ in range(30):
-        cluster.take_a_step()
-        for one in running_of(cluster, "mended"):
-            cluster.probe(one, alive=False, failures=1)
+    roll_on(cluster, alive=False)
     assert cluster.world.brake.holds
     assert len(running_of(cluster, "run")) >= 5

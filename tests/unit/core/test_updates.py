@@ -59,6 +59,18 @@ def updating(policy: UpdatePolicy, *, checked: bool = False) -> Game:
     return game
 
 
+def at_its_canaries() -> Game:
+    """A game with three old instances, and one new one that waits to be promoted."""
+    policy = UpdatePolicy(canary_instances=1, auto_pause=True)
+    game = Game()
+    game.connect()
+    game.upsert(app("old", policy))
+    game.run_all()
+    game.upsert(app("new", policy))
+    game.run_all()
+    return game
+
+
 def steer(game: Game, verb: Steering) -> None:
     answer = game.ask(SteerDeployment(game.request(), game.deployment_id, verb))
     assert isinstance(answer, Accepted)
@@ -221,13 +233,7 @@ def test_to_promote_is_progress() -> None:
 
 
 def test_who_takes_the_way_back_back_has_approved_no_canary() -> None:
-    policy = UpdatePolicy(canary_instances=1, auto_pause=True)
-    game = Game()
-    game.connect()
-    game.upsert(app("old", policy))
-    game.run_all()
-    game.upsert(app("new", policy))
-    game.run_all()
+    game = at_its_canaries()
     steer(game, Steering.PROMOTE)
     for _ in range(2):
         game.ask(CancelDeployment(game.request(), game.deployment_id))
@@ -459,13 +465,7 @@ def test_a_task_that_was_healthy_in_time_is_not_condemned_by_the_deadline_later(
 
 def test_the_way_back_needs_no_canaries() -> None:
     """What is gone back to has run before; waiting for a word would keep the failure running."""
-    policy = UpdatePolicy(canary_instances=1, auto_pause=True)
-    game = Game()
-    game.connect()
-    game.upsert(app("old", policy))
-    game.run_all()
-    game.upsert(app("new", policy))
-    game.run_all()
+    game = at_its_canaries()
     assert (len(running_of(game, "old")), len(running_of(game, "new"))) == (3, 1)
     game.ask(CancelDeployment(game.request(), game.deployment_id))
     game.run_all()
